@@ -1,0 +1,123 @@
+"""Scope: the handle by which any thread can cut one attempt's connection.
+
+Here lives the race-free way to wake a blocked reader: a duplicate of the socket's file
+descriptor, taken where the connection is made, that is shut down under a lock after the
+cause was set. Who decides to cut, and why, is the watchdog's and the stream's business.
+
+``close()`` from another thread would block until the server speaks, and shutting the SSL
+object down can hand ciphertext out as body; shutdown(2) on a duplicate does neither.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import socket
+import threading
+from typing import Callable, Optional
+
+
+class Scope:
+    """One attempt's hold on its connection.
+
+    Made and finished by the reading thread; ``abort`` and ``pending`` may be called by any
+    thread at any time and never block. ``cause`` is set before the socket is shut, so the
+    reader that wakes finds it: it must look after every read, since a cut close-delimited
+    body looks like a clean end.
+    """
+
+    __slots__ = ("cause", "_lock", "_fd", "_wake", "_callback")
+
+    def __init__(self) -> None:
+        self.cause: Optional[BaseException] = None
+        self._lock = threading.Lock()  # guards cause, _fd, _wake and _callback
+        # The duplicate is kept as an int: a socket object made from it would, under
+        # socket.setdefaulttimeout(), flip O_NONBLOCK on the description that the reader uses.
+        self._fd: Optional[int] = None
+        self._wake: Optional[threading.Event] = None
+        self._callback: Optional[Callable[[], None]] = None
+
+    def attach(self, sock: socket.socket) -> None:
+        """Take hold of a connection's socket, in place of any held before; shut it if aborted."""
+        fd = os.dup(sock.fileno())
+        with self._lock:
+            old, self._fd = self._fd, fd
+            if self.cause is not None:
+                _shut(fd)
+        if old is not None:
+            os.close(old)
+
+    def detach(self) -> None:
+        """Let go, before the connection becomes visible to others; harmless when not attached."""
+        with self._lock:
+            fd, self._fd = self._fd, None
+        if fd is not None:
+            os.close(fd)
+
+    def abort(self, cause: BaseException) -> bool:
+        """Set the cause and wake whoever is blocked; False if it was aborted before."""
+        with self._lock:
+            if self.cause is not None:
+                return False
+            self.cause = cause
+            if self._fd is not None:
+                _shut(self._fd)
+            wake, callback = self._wake, self._callback
+        if wake is not None:
+            wake.set()
+        if callback is not None:
+            callback()
+        return True
+
+    def on_abort(self, callback: Optional[Callable[[], None]]) -> None:
+        """Have ``callback`` called (once, by the aborting thread) instead of or beside the shutdown.
+
+        For transports without a socket of ours. It must not block. Called at once if aborted.
+        """
+        with self._lock:
+            self._callback = callback
+            aborted = self.cause is not None
+        if aborted and callback is not None:
+            callback()
+
+    def wait(self, seconds: Optional[float]) -> bool:
+        """Sleep on the reading thread; True as soon as the scope is aborted."""
+        with self._lock:
+            if self.cause is not None:
+                return True
+            if self._wake is None:
+                self._wake = threading.Event()
+            wake = self._wake
+        return wake.wait(seconds)
+
+    def pending(self) -> bool:
+        """True if bytes wait unread on the socket: a starved reader is no silent server."""
+        with self._lock:
+            if self._fd is None or self.cause is not None:
+                return False
+            return _readable(self._fd)
+
+
+def _shut(fd: int) -> None:
+    # detach() at once: the object must not close what is not its own.
+    try:
+        sock = socket.socket(fileno=fd)
+    except OSError:
+        return
+    try:
+        sock.shutdown(socket.SHUT_RDWR)
+    except OSError:
+        pass  # not connected yet, or gone already
+    finally:
+        sock.detach()
+
+
+def _readable(fd: int) -> bool:
+    try:
+        if hasattr(select, "poll"):
+            poller = select.poll()
+            poller.register(fd, select.POLLIN)
+            return any(mask & select.POLLIN for _, mask in poller.poll(0))
+        return bool(select.select([fd], [], [], 0)[0])
+    except (OSError, ValueError):
+        return False
