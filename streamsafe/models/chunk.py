@@ -24,7 +24,7 @@ class ToolCallFragment(NamedTuple):
     next piece of the JSON text, to be concatenated.
     """
 
-    index: int
+    index: int  # type: ignore[assignment]  # shadows tuple.index, which nobody wants here
     id: str = ""
     name: str = ""
     arguments: str = ""
@@ -48,7 +48,7 @@ class Chunk(NamedTuple):
     tool_call: Optional[ToolCallFragment] = None
     usage: Optional[Usage] = None
     finish_reason: Optional[str] = None
-    index: int = 0
+    index: int = 0  # type: ignore[assignment]  # shadows tuple.index
     raw: Any = None
     refusal: str = ""
     citation: Optional[Mapping[str, Any]] = None

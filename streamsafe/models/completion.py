@@ -46,7 +46,7 @@ class Seam(NamedTuple):
 class Choice(NamedTuple):
     """One of n answers; the completion's own fields are those of choice 0."""
 
-    index: int
+    index: int  # type: ignore[assignment]  # shadows tuple.index
     text: str = ""
     reasoning: str = ""
     refusal: str = ""

@@ -42,7 +42,7 @@ class Frozen:
     def __eq__(self, other: object) -> bool:
         if type(other) is not type(self):
             return NotImplemented
-        return self.fields() == other.fields()  # type: ignore[attr-defined]
+        return self.fields() == other.fields()
 
     def __hash__(self) -> int:
         return hash((type(self), *map(str, self.fields().values())))
