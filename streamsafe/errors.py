@@ -240,7 +240,7 @@ class StreamTimeoutError(StreamInterruptedError, TimeoutError):
 
 
 class LimitExceededError(StreamingError):
-    """One of ``Limits`` was met: ``limit`` is its name, ``value`` what was met, ``setting`` its bound."""
+    """One of ``Limits`` was met: ``limit`` names it, ``value`` was met, ``setting`` is its bound."""
 
     def __init__(self, limit: str, value: int, setting: int, what: str = "") -> None:
         super().__init__(
@@ -253,7 +253,7 @@ class LimitExceededError(StreamingError):
 
 
 class ResumeError(StreamingError):
-    """The answer can't be gone on with: unknown, finished, or of a kind that has no continuation."""
+    """The answer can't be gone on with: unknown, finished, or without a continuation."""
 
 
 class StreamCancelledError(StreamingError):

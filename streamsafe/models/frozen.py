@@ -17,7 +17,7 @@ class Frozen:
     The fields are the names in ``__slots__`` of the class, in their order.
     """
 
-    __slots__ = ()
+    __slots__: tuple[str, ...] = ()
 
     def _set(self, **fields: Any) -> None:
         for name, value in fields.items():

@@ -26,5 +26,5 @@ class ToolCall(NamedTuple):
         except ValueError as error:
             raise ValueError(
                 f"the arguments of tool call {self.name!r} ({self.id}) are not JSON: {error}; "
-                f"an answer cut off by its length ends like this. Received: {self.arguments[:200]!r}"
+                f"an answer cut off by its length ends like this. Got: {self.arguments[:200]!r}"
             ) from error

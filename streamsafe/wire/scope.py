@@ -70,7 +70,7 @@ class Scope:
         return True
 
     def on_abort(self, callback: Optional[Callable[[], None]]) -> None:
-        """Have ``callback`` called (once, by the aborting thread) instead of or beside the shutdown.
+        """Have ``callback`` called once, by the aborting thread, beside the shutdown.
 
         For transports without a socket of ours. It must not block. Called at once if aborted.
         """
