@@ -79,7 +79,7 @@ class RetryBudget:
         self._left = min(self._settings[0], self._left + gained)
         self._filled = now
 
-    def __reduce__(self) -> object:
+    def __reduce__(self) -> tuple[type, tuple[float, ...]]:
         return (RetryBudget, self._settings)
 
 

@@ -198,3 +198,7 @@ def watch(at: float, look: Look) -> Watch:
 def tell(message: Callable[[], None]) -> bool:
     """Run ``message`` on the process's helper thread; see ``Teller.tell``."""
     return _shared.teller().tell(message)
+
+
+#: The clock that ``watch`` and ``look`` go by.
+now = time.monotonic

@@ -1,0 +1,461 @@
+"""Attempt: one HTTP request and the reading of its response, from open to verdict.
+
+Here lives the reading thread's loop over reads and its side of the watchdog. An attempt knows
+nothing of retries, of what was delivered before it, or of the program: it gives lists of chunks,
+one list a read, and ends by returning (the API said that the answer is whole) or by raising.
+
+Promise 2 is kept here: only the decoder's ``finished`` makes a good end. A body that ends before
+is an IncompleteStreamError, and after it neither a cut nor a silent server is an error.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any, Callable, NamedTuple, Optional, Union
+
+from streamsafe.engine import watchdog
+from streamsafe.engine.clocks import Clocks
+from streamsafe.engine.timing import Clock, Deadline, Timeouts
+from streamsafe.errors import (
+    ConnectionDroppedError,
+    IncompleteStreamError,
+    LimitExceededError,
+    MalformedStreamError,
+    StreamCancelledError,
+    StreamingError,
+    StreamTimeoutError,
+)
+from streamsafe.lifecycle import AttemptStarted, Chunks, Malformed, Opened, Record, Step
+from streamsafe.limits import Limits
+from streamsafe.models import CONTENT_KINDS, Attempt as AttemptRecord, Chunk, Request
+from streamsafe.providers.base import Decoder, Provider
+from streamsafe.wire import sniff
+from streamsafe.wire.jsonarray import JSONArrayFramer
+from streamsafe.wire.ndjson import NDJSONFramer
+from streamsafe.wire.scope import Scope
+from streamsafe.wire.sse import SSEFramer
+from streamsafe.wire.transport import Response, Transport
+
+Framer = Union[SSEFramer, NDJSONFramer, JSONArrayFramer]
+
+#: How often bytes that wait unread are looked for again before a silent server is cut.
+PENDING_LOOK = 0.05
+
+#: What an error message shows of a body that is not what it should be, in characters.
+SHOWN = 200
+
+
+class Terms(NamedTuple):
+    """What is the same for all attempts of a stream."""
+
+    transport: Transport
+    timeouts: Timeouts
+    limits: Limits
+    clock: Clock
+    deadline: Deadline
+    stream_id: str
+    secrets: tuple[str, ...]
+    skip_malformed: bool
+    #: Told of every record, or None if nobody observes: then none is made.
+    notify: Optional[Callable[[Record], None]]
+    #: Told of malformed events that are skipped, on the reading thread.
+    on_malformed: Callable[[StreamingError], None]
+    #: Told of silence by the watchdog's thread; must not block.
+    on_silence: Callable[[float], None]
+
+
+class Attempt:
+    """One try. ``chunks()`` is run once, by one thread; ``scope.abort`` may come from any."""
+
+    def __init__(
+        self,
+        terms: Terms,
+        request: Request,
+        provider: Provider,
+        decoder: Decoder,
+        number: int,
+        waited: float,
+    ) -> None:
+        self._terms = terms
+        self._request = request
+        self._provider = provider
+        self._number = number
+        self._waited = waited
+        self.decoder = decoder
+        self.scope = Scope()
+        self.sent = False
+        self.status: Optional[int] = None
+        self.request_id: Optional[str] = None
+        self._headers: Mapping[str, str] = {}
+        self._reused = False
+        self._started = terms.clock.now()
+        self._wall = terms.clock.wall()
+        #: Of the list that was given last: when it was read, whether it has content, and how
+        #: long the program held the stream since the one before that had.
+        self.read_at = self._started
+        self.brought_content = False
+        self.held = 0.0
+        self._warned = False
+        self._patience: Optional[float] = None
+        total = terms.deadline
+        self._clocks = Clocks(terms.timeouts, self._started, total.at, total.limit or 0.0)
+        decoder.skip_malformed = terms.skip_malformed
+
+    # -- for the stream ------------------------------------------------------------------
+
+    def chunks(self) -> Iterator[list[Chunk]]:
+        """Lists of chunks, one a read; returns at the answer's end or raises.
+
+        Raises StreamingError, with ``request_id`` and without the stream's facts.
+        """
+        watch = watchdog.watch(self._first_look(), self._look)
+        response: Optional[Response] = None
+        try:
+            response = self._open()
+            yield from self._read(response)
+        except StreamingError as error:
+            error.request_id = error.request_id or self.request_id
+            error.mask(self._terms.secrets)
+            raise
+        finally:
+            watch.stop()
+            if response is not None:
+                response.close()
+            self.scope.detach()
+
+    def record(
+        self, outcome: str, error: Optional[BaseException] = None, **facts: Any
+    ) -> AttemptRecord:
+        """The record of this attempt as it stands."""
+        return AttemptRecord(
+            number=self._number,
+            started=self._wall,
+            status=self.status,
+            request_id=self.request_id,
+            outcome=outcome,
+            error=error,
+            waited=self._waited,
+            sent=self.sent,
+            reused=self._reused,
+            duration=self._terms.clock.now() - self._started,
+            provider=self._provider.name,
+            headers=self._headers,
+            **facts,
+        )
+
+    # -- opening ---------------------------------------------------------------------------
+
+    def _open(self) -> Response:
+        terms = self._terms
+        self._notify(AttemptStarted, self._number, self._request)
+        try:
+            response = terms.transport.open(
+                self._request,
+                self.scope,
+                connect_timeout=terms.timeouts.connect,
+                read_timeout=terms.timeouts.first_token,
+                on_step=self._on_step,
+            )
+        except StreamingError as error:
+            raise (self.scope.cause or error) from error
+        try:
+            self._opened(response)
+            if not 200 <= response.status < 300:
+                raise self._refused(response)
+        except BaseException:
+            response.close()
+            raise
+        return response
+
+    def _on_step(self, name: str, detail: Mapping[str, Any]) -> None:
+        now = self._terms.clock.now()
+        self._notify(Step, name, detail)
+        if name in ("resolving", "connecting"):
+            if self._clocks.phase == "opening":
+                self._clocks.enter("connecting", now)
+        elif name == "sent":
+            self.sent = True
+            self._clocks.enter("first", now)
+        elif name in ("reused", "tls") or (name == "connected" and not self._over_tls):
+            # The connection is there: sending a large body is not the connect clock's affair.
+            self._clocks.enter("first", now)
+        elif name == "stale":
+            self._clocks.enter("opening", now)
+
+    @property
+    def _over_tls(self) -> bool:
+        return self._request.url.lower().startswith("https:")
+
+    def _opened(self, response: Response) -> None:
+        if self.scope.cause is not None:
+            raise self.scope.cause
+        self.sent = True
+        self.status = response.status
+        self._headers = response.headers
+        self._reused = response.reused
+        self.request_id = self._provider.request_id(response.headers)
+        if self._clocks.phase != "first":
+            self._clocks.enter("first", self._terms.clock.now())
+        self._notify(
+            Opened, self._number, response.status, response.headers, self.request_id,
+            response.reused,
+        )  # fmt: skip
+
+    def _refused(self, response: Response) -> StreamingError:
+        """The error of a status outside 2xx, with as much of its body as the limit allows."""
+        body, wanted = bytearray(), self._terms.limits.max_error_body
+        try:
+            for data in self._pieces(response):
+                body += data
+                if len(body) >= wanted:
+                    break
+            else:
+                response.finish()
+        except StreamCancelledError:
+            raise
+        except StreamingError:
+            pass  # the status says more than the way its body broke off
+        text = bytes(body[:wanted]).decode("utf-8", "replace")
+        return self._provider.error(response.status, response.headers, text)
+
+    # -- reading ---------------------------------------------------------------------------
+
+    def _pieces(self, response: Response) -> Iterator[bytes]:
+        """The body's bytes as they come; what is raised is the cause, if there is one."""
+        while True:
+            data = self._next(response)
+            if not data:
+                return
+            self._clocks.got(0.0, False)
+            yield data
+
+    def _next(self, response: Response) -> bytes:
+        self._clocks.wait(self._terms.clock.now())
+        try:
+            data = response.read()
+        except StreamingError as error:
+            raise (self.scope.cause or error) from error
+        # A cut close-delimited body looks like a clean end, and what was read after the cut
+        # is not to be trusted.
+        if self.scope.cause is not None:
+            raise self.scope.cause
+        return data
+
+    def _read(self, response: Response) -> Iterator[list[Chunk]]:
+        decoder = self.decoder
+        kind, head = self._kind(response)
+        if kind == "document":
+            yield from self._document(response, head)
+            return
+        framer = _framer(kind, self._terms.limits)
+        try:
+            yield from self._events(response, framer, head)
+        except (StreamTimeoutError, ConnectionDroppedError):
+            # The terminal event decides, also when the body is then cut or nothing more comes.
+            if not decoder.finished or decoder.failure is not None:
+                raise
+        except StreamCancelledError:
+            raise
+        else:
+            if not decoder.closed:
+                yield from self._ended(framer)
+            response.finish()
+
+    def _events(self, response: Response, framer: Framer, data: bytes) -> Iterator[list[Chunk]]:
+        """The hot loop: a read, its events, their chunks."""
+        decoder, clocks, notify = self.decoder, self._clocks, self._terms.notify
+        now, read, scope = self._terms.clock.now, response.read, self.scope
+        content_kinds = CONTENT_KINDS
+        asked = now()
+        held, since_content, heartbeats = 0.0, 0.0, 0
+        while data:
+            events = framer.feed(data)
+            chunks = decoder.feed(events) if events else []
+            at = now()
+            # The last chunk of a read tells as well as any, but for a finish behind the text.
+            content = bool(chunks) and (
+                chunks[-1][0] in content_kinds or any(c[0] in content_kinds for c in chunks)
+            )
+            clocks.got(at - asked, content)
+            self.read_at, self.brought_content, self.held = at, content, since_content
+            if content:
+                self._warned, since_content = False, 0.0
+            if notify is not None:
+                beats = framer.heartbeats
+                notify(
+                    Chunks(
+                        self._terms.stream_id, at, data, len(events), beats - heartbeats,
+                        chunks, at - asked, held,
+                    )
+                )  # fmt: skip
+                heartbeats = beats
+            if chunks:
+                yield chunks
+            if framer.strays:
+                self._strays(framer)
+            if decoder.malformed:
+                self._malformed()
+            failure = decoder.failure or framer.failure
+            if failure is not None:
+                raise failure
+            if decoder.finished:
+                if decoder.closed:
+                    return
+                if clocks.phase != "finishing":
+                    clocks.enter("finishing", now())
+            elif decoder.closed:
+                return
+            asked = now()
+            held = asked - at
+            since_content += held
+            clocks.wait(asked)
+            try:
+                data = read()
+            except StreamingError as error:
+                raise (scope.cause or error) from error
+            if scope.cause is not None:
+                raise scope.cause
+
+    def _ended(self, framer: Framer) -> Iterator[list[Chunk]]:
+        """The body is over. Was the answer?"""
+        if framer.strays:
+            self._strays(framer)
+        chunks = self.decoder.end(framer.tail)
+        self.brought_content = any(chunk.kind in CONTENT_KINDS for chunk in chunks)
+        if chunks:
+            yield chunks
+        if self.decoder.failure is not None:
+            raise self.decoder.failure
+        if not self.decoder.finished:
+            raise self._incomplete(framer.tail)
+
+    def _incomplete(self, tail: str) -> IncompleteStreamError:
+        message = "the body ended before the answer did: no finish was seen"
+        if tail.strip():
+            message += f", and an unfinished event was left: {tail[:SHOWN]!r}"
+        return IncompleteStreamError(message)
+
+    def _strays(self, framer: Framer) -> None:
+        lines, framer.strays = framer.strays, []
+        self.decoder.strays(lines)
+
+    def _malformed(self) -> None:
+        errors, self.decoder.malformed = self.decoder.malformed, []
+        for error in errors:
+            error.mask(self._terms.secrets)
+            self._notify(Malformed, error)
+            self._terms.on_malformed(error)
+
+    # -- bodies that are not streams ---------------------------------------------------------
+
+    def _kind(self, response: Response) -> tuple[str, bytes]:
+        """What the body really is, and its first bytes."""
+        head = b""
+        content_type = response.headers.get("content-type", "")
+        for data in self._pieces(response):
+            head += data
+            kind = sniff.framing(content_type, head, self._provider.framing)
+            if kind is not None:
+                break
+            if len(head) > self._terms.limits.max_event_bytes:
+                raise LimitExceededError(
+                    "max_event_bytes", len(head), self._terms.limits.max_event_bytes, "white space"
+                )
+        else:
+            raise self._incomplete(head.decode("utf-8", "replace"))
+        if kind in ("html", "unknown"):
+            raise self._not_a_stream(response, head, content_type)
+        return kind, head
+
+    def _not_a_stream(
+        self, response: Response, head: bytes, content_type: str
+    ) -> MalformedStreamError:
+        shown = head[: SHOWN * 4].decode("utf-8", "replace")[:SHOWN]
+        return MalformedStreamError(
+            f"expected an event stream, got {content_type or 'a body without Content-Type'} "
+            f"with status {response.status}; it begins: {shown!r}",
+            retryable=False,
+        )
+
+    def _document(self, response: Response, head: bytes) -> Iterator[list[Chunk]]:
+        """One JSON document where a stream was asked for: an error, or a whole answer."""
+        body, limit = bytearray(head), self._terms.limits.max_event_bytes
+        for data in self._pieces(response):
+            body += data
+            if len(body) > limit:
+                raise LimitExceededError("max_event_bytes", len(body), limit, "the JSON answer")
+        text = bytes(body).decode("utf-8", "replace")
+        try:
+            payload = json.loads(text)
+        except ValueError as error:
+            raise IncompleteStreamError(
+                f"a JSON answer came in place of a stream, and it is cut or no JSON: {error}; "
+                f"it begins: {text[:SHOWN]!r}"
+            ) from error
+        chunks = self.decoder.whole(payload)
+        if chunks:
+            self._clocks.got(0.0, True)
+            self.read_at, self.brought_content = self._terms.clock.now(), True
+            self._notify(Chunks, bytes(body), 1, 0, chunks, 0.0, 0.0)
+            yield chunks
+        if self.decoder.failure is not None:
+            raise self.decoder.failure
+        if not self.decoder.finished:
+            raise self._incomplete("")
+        response.finish()
+
+    # -- the watchdog's side -----------------------------------------------------------------
+
+    def _first_look(self) -> float:
+        _, at = self._clocks.check(self._started)
+        warn_after = self._terms.timeouts.warn_after
+        if warn_after is not None:
+            at = min(at, self._started + warn_after)
+        # The watchdog waits on the machine's clock, the limits are on the stream's.
+        return watchdog.now() + max(0.0, at - self._started)
+
+    def _look(self, machine_now: float) -> Optional[float]:
+        """Called by the watchdog's thread: cut if a clock has run out, warn of silence."""
+        if self.scope.cause is not None:
+            return None
+        now = self._terms.clock.now()
+        ring, again = self._clocks.check(now)
+        if ring is not None:
+            if ring.clock in ("inactivity", "stall", "first_token") and self._starved(now, ring[1]):
+                return machine_now + PENDING_LOOK
+            self.scope.abort(StreamTimeoutError(*ring))
+            return None
+        self._patience = None
+        warn_at = self._clocks.warn_at(now)
+        if warn_at is not None:
+            if warn_at > now:
+                again = min(again, warn_at)
+            elif not self._warned:
+                self._warned = True
+                self._terms.on_silence(self._clocks.silence(now))
+            else:
+                again = min(again, now + (self._terms.timeouts.warn_after or 0.0))
+        return machine_now + max(0.0, again - now)
+
+    def _starved(self, now: float, limit: float) -> bool:
+        """Bytes wait unread: the reader is short of CPU, the server is not silent.
+
+        A reader that does not get to them for another whole limit is not waited for."""
+        if not self.scope.pending():
+            return False
+        if self._patience is None:
+            self._patience = now + limit
+        return now < self._patience
+
+    def _notify(self, kind: Callable[..., Record], *facts: Any) -> None:
+        if self._terms.notify is not None:
+            self._terms.notify(kind(self._terms.stream_id, self._terms.clock.now(), *facts))
+
+
+def _framer(kind: str, limits: Limits) -> Framer:
+    if kind == "ndjson":
+        return NDJSONFramer(limits)
+    if kind == "json":
+        return JSONArrayFramer(limits)
+    return SSEFramer(limits)

@@ -1,0 +1,125 @@
+"""Clocks: which of an attempt's clocks has run out, if any.
+
+Here lives the arithmetic of ``Timeouts``: the reading thread stamps what it does, any thread
+asks. No thread, no socket, no waiting; who asks and cuts is told in ``attempt``.
+
+The stamps are one tuple, replaced as a whole, so that the thread that asks never sees half
+of a change, and no lock is taken per read.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Optional
+
+from streamsafe.engine.timing import FINISH_GRACE, Timeouts
+
+
+class Ring(NamedTuple):
+    """A clock that ran out."""
+
+    clock: str
+    limit: float
+    elapsed: float
+
+
+class _Stamp(NamedTuple):
+    # phase: "opening", "connecting", "first", "streaming", "finishing"
+    phase: str
+    # since when the server is waited for; None while the program holds the stream
+    since: Optional[float]
+    # seconds waited since the last content (or since the phase began) before ``since``
+    waited: float
+
+
+class Clocks:
+    """The clocks of one attempt. ``total_at`` is when the stream's total ends, or None."""
+
+    __slots__ = ("_timeouts", "_total_at", "_total_limit", "_stamp")
+
+    def __init__(
+        self, timeouts: Timeouts, now: float, total_at: Optional[float], total_limit: float = 0.0
+    ) -> None:
+        self._timeouts = timeouts
+        self._total_at = total_at
+        self._total_limit = total_limit
+        self._stamp = _Stamp("opening", now, 0.0)
+
+    @property
+    def phase(self) -> str:
+        """Where the attempt is: opening, connecting, first, streaming or finishing."""
+        return self._stamp.phase
+
+    def enter(self, phase: str, now: float) -> None:
+        """A new phase begins; its wait starts from nothing."""
+        waiting = self._stamp.since is not None
+        self._stamp = _Stamp(phase, now if waiting else None, 0.0)
+
+    def wait(self, now: float) -> None:
+        """The reading thread waits for the server from now on."""
+        phase, _, waited = self._stamp
+        self._stamp = _Stamp(phase, now, waited)
+
+    def got(self, seconds: float, content: bool) -> None:
+        """A read returned bytes after ``seconds``; with content or without."""
+        phase, _, waited = self._stamp
+        if content:
+            # Anything that the answer is made of starts or restarts the stream's own clocks.
+            if phase == "first":
+                phase = "streaming"
+            self._stamp = _Stamp(phase, None, 0.0 if phase != "finishing" else waited + seconds)
+        else:
+            self._stamp = _Stamp(phase, None, waited + seconds)
+
+    def silence(self, now: float) -> float:
+        """Seconds waited for content until now; the program's own time does not count."""
+        _, since, waited = self._stamp
+        return waited + (now - since if since is not None else 0.0)
+
+    def check(self, now: float) -> tuple[Optional[Ring], float]:
+        """The clock that has run out, or None; and when to ask again at the latest."""
+        stamp = self._stamp
+        soonest = float("inf")
+        if self._total_at is not None:
+            if now >= self._total_at:
+                elapsed = self._total_limit + now - self._total_at
+                return Ring("total", self._total_limit, elapsed), now
+            soonest = self._total_at
+        for clock, limit, before in self._running(stamp):
+            if stamp.since is None:
+                # The program holds a chunk: nothing ticks. Were the wait to begin right now,
+                # this is when it would be over.
+                soonest = min(soonest, now + limit)
+                continue
+            elapsed = before + now - stamp.since
+            if elapsed >= limit:
+                return Ring(clock, limit, elapsed), now
+            soonest = min(soonest, now + limit - elapsed)
+        return None, soonest
+
+    def warn_at(self, now: float) -> Optional[float]:
+        """When the silence will have lasted ``warn_after``, if it goes on; None = never."""
+        limit = self._timeouts.warn_after
+        phase, since, _ = self._stamp
+        if limit is None or phase not in ("first", "streaming"):
+            return None
+        if since is None:
+            return now + limit
+        return now + limit - self.silence(now)
+
+    def _running(self, stamp: _Stamp) -> list[tuple[str, float, float]]:
+        """The clocks that run in this phase: name, limit, seconds before the current wait."""
+        timeouts, waited = self._timeouts, stamp.waited
+        if stamp.phase == "connecting":
+            running = [("connect", timeouts.connect, waited)]
+        elif stamp.phase in ("opening", "first"):
+            running = [("first_token", timeouts.first_token, waited)]
+        elif stamp.phase == "streaming":
+            # A byte ends each wait, so inactivity is the current one alone.
+            running = [
+                ("inactivity", timeouts.inactivity, 0.0),
+                ("stall", timeouts.stall, waited),
+            ]
+        else:
+            grace = min(FINISH_GRACE, timeouts.inactivity or FINISH_GRACE)
+            running = [("inactivity", grace, waited)]
+        return [(name, limit, before) for name, limit, before in running if limit is not None]

@@ -1,0 +1,247 @@
+"""StreamSession: defaults, credentials, transport and observers, shared by many streams.
+
+Here lives what builds streams out of what the program says. A session does no work of its own:
+a stream is run by ``run``, a request made by its provider.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any, Callable, Optional, Union
+
+from streamsafe.engine import resume as ladder
+from streamsafe.engine.retry import RetryPolicy
+from streamsafe.engine.timing import Clock, SystemClock, Timeouts
+from streamsafe.errors import ConfigurationError, StreamingError
+from streamsafe.handle import StreamHandle
+from streamsafe.lifecycle import Observer
+from streamsafe.limits import Limits
+from streamsafe.models import Attempt, Call, Completion
+from streamsafe.providers import presets
+from streamsafe.providers.base import Provider
+from streamsafe.providers.messages import as_messages
+from streamsafe.run import Callbacks, Setup
+from streamsafe.stream import Stream
+from streamsafe.wire.http import HttpTransport
+from streamsafe.wire.transport import Transport
+
+#: What a program may ask: a prompt, or OpenAI-style messages.
+Prompt = Union[str, Sequence[Mapping[str, Any]], None]
+
+
+class StreamSession:
+    """Streams answers from one provider.
+
+    ``provider``: a preset's name (``streamsafe.providers.presets.PRESETS``) or a Provider. The key
+    is ``api_key`` or comes from the preset's environment variable at each stream; ``base_url`` ends
+    where the vendor's own SDK ends it. ``model`` and ``defaults`` go into each request and can be
+    overridden by each stream. ``headers`` are added to each request.
+
+    ``timeouts`` (a Timeouts, or a number: the total in seconds), ``retry`` (a RetryPolicy, or the
+    number of retries), ``resume`` ("auto", "continue", "restart", "never"), ``limits``, ``observers``
+    and ``journal`` hold for all streams that are not given their own.
+
+    ``http`` is your own ``requests.Session``: its proxies, certificates, adapters and auth are then
+    used. ``transport`` replaces HTTP altogether (a recorder, a replay, a fake).
+
+    Thread-safe and fork-safe. Picklable, without connections, observers and key: the other
+    process takes the key from its environment. Raises ConfigurationError for what can't be right.
+    """
+
+    def __init__(
+        self,
+        provider: Union[str, Provider] = "openai",
+        *,
+        api_key: Optional[str] = None,
+        base_url: Optional[str] = None,
+        model: Optional[str] = None,
+        timeouts: Union[Timeouts, float] = Timeouts(),
+        retry: Union[RetryPolicy, int] = RetryPolicy(),
+        resume: str = "auto",
+        limits: Limits = Limits(),
+        observers: Sequence[Observer] = (),
+        journal: Optional[Any] = None,
+        http: Optional[Any] = None,
+        transport: Optional[Transport] = None,
+        headers: Optional[Mapping[str, str]] = None,
+        clock: Optional[Clock] = None,
+        **defaults: Any,
+    ) -> None:
+        self.provider = presets.provider(provider)
+        self.model = model
+        self.timeouts = Timeouts.of(timeouts)
+        self.retry = RetryPolicy.of(retry)
+        self.resume_mode = ladder.mode_of(resume)
+        if not isinstance(limits, Limits):
+            raise ConfigurationError(f"limits={limits!r}: expected a Limits")
+        self.limits = limits
+        self.observers = _observers(observers)
+        self.journal = journal
+        self.defaults = dict(defaults)
+        self._api_key = api_key
+        self._base_url = base_url
+        self._headers = dict(headers or {})
+        self._http = http
+        self._clock: Clock = clock or SystemClock()
+        self._transport: Transport = transport or HttpTransport(http, limits=limits)
+        self._own_transport = transport is None
+
+    # -- streams -----------------------------------------------------------------------------
+
+    def stream(
+        self,
+        prompt_or_messages: Prompt = None,
+        *,
+        model: Optional[str] = None,
+        on_token: Optional[Callable[[str], object]] = None,
+        on_error: Optional[Callable[[StreamingError], object]] = None,
+        on_complete: Optional[Callable[[Completion], object]] = None,
+        on_retry: Optional[Callable[[Attempt], object]] = None,
+        on_stall: Optional[Callable[[float], object]] = None,
+        timeouts: Union[Timeouts, float, None] = None,
+        retry: Union[RetryPolicy, int, None] = None,
+        resume: Optional[str] = None,
+        journal: Optional[Any] = None,
+        stream_id: Optional[str] = None,
+        cancel: Optional[Any] = None,
+        fallbacks: Sequence[Any] = (),
+        observers: Sequence[Observer] = (),
+        on_malformed: str = "error",
+        body: Optional[Mapping[str, Any]] = None,
+        **parameters: Any,
+    ) -> Stream:
+        """A lazy Stream of the answer: nothing is sent before it is iterated.
+
+        ``prompt_or_messages``: a str, or OpenAI-style messages; or None with ``body``, the request in
+        the provider's own words, passed through untouched. ``parameters`` go into the body
+        (``max_tokens``, ``temperature``, ``tools`` …).
+
+        Callbacks run on the thread that reads: ``on_token(text)``; ``on_error(error)`` for each
+        failure, also one that is then retried (``error.will_retry``); ``on_retry(attempt)`` with the
+        record of the attempt that failed, before the wait; ``on_complete(completion)``. Only
+        ``on_stall(seconds)`` runs on a helper thread of the watchdog's. One that raises ends the
+        stream with that exception.
+
+        ``cancel``: anything with ``is_set()``, such as a threading.Event; looked at ten times a
+        second. ``stream_id``: a name of your own. ``on_malformed``: "error", or "skip" to go on
+        behind an event that can't be read (told to ``on_error`` and counted). ``observers`` are
+        added to the session's. The rest overrides the session's setting for this stream.
+
+        Raises ConfigurationError before anything is sent.
+        """
+        call = self._call(prompt_or_messages, model, body, parameters)
+        setup = Setup(
+            call=call,
+            provider=self.provider,
+            target=presets.target(
+                self.provider, self._api_key, self._base_url, self._headers, keyless=self._http
+            ),
+            transport=self._transport,
+            timeouts=self.timeouts if timeouts is None else Timeouts.of(timeouts),
+            retry=self.retry if retry is None else RetryPolicy.of(retry),
+            resume=self.resume_mode if resume is None else ladder.mode_of(resume),
+            limits=self.limits,
+            clock=self._clock,
+            stream_id=_stream_id(stream_id),
+            callbacks=_callbacks(on_token, on_error, on_complete, on_retry, on_stall),
+            observers=self.observers + _observers(observers),
+            cancel=_token(cancel),
+            skip_malformed=_skips(on_malformed),
+        )
+        # What the API cannot take is found now, where the program can see what it wrote.
+        self.provider.request(call, setup.target)
+        return Stream(setup)
+
+    def complete(self, prompt_or_messages: Prompt = None, **arguments: Any) -> Completion:
+        """Read a stream to its end and return the completion; arguments as for ``stream``."""
+        with self.stream(prompt_or_messages, **arguments) as stream:
+            return stream.until_done()
+
+    def submit(self, prompt_or_messages: Prompt = None, **arguments: Any) -> StreamHandle:
+        """Read a stream on a thread of its own; arguments as for ``stream``.
+
+        Callbacks then run on that thread.
+        """
+        return StreamHandle(self.stream(prompt_or_messages, **arguments), self.limits.max_queue)
+
+    # -- the session's own end -----------------------------------------------------------------
+
+    def close(self) -> None:
+        """Close the idle connections. Streams that are being read go on."""
+        self._transport.close()
+
+    def __enter__(self) -> StreamSession:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<StreamSession {self.provider.name} model={self.model!r}>"
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = dict(self.__dict__, _api_key=None, observers=())
+        if self._own_transport:
+            state["_transport"] = None
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        if self._transport is None:
+            self._transport = HttpTransport(self._http, limits=self.limits)
+
+    def _call(
+        self,
+        prompt: Prompt,
+        model: Optional[str],
+        body: Optional[Mapping[str, Any]],
+        parameters: Mapping[str, Any],
+    ) -> Call:
+        if body is not None:
+            if prompt is not None:
+                raise ConfigurationError("give a prompt or messages, or body=, not both")
+            if not isinstance(body, Mapping):
+                raise ConfigurationError(
+                    f"body={type(body).__name__}: expected a mapping, the request's JSON object"
+                )
+            return Call((), model or body.get("model") or self.model, parameters, dict(body))
+        return Call(as_messages(prompt), model or self.model, {**self.defaults, **parameters})
+
+
+def _observers(observers: Sequence[Observer]) -> tuple[Observer, ...]:
+    for observer in observers:
+        if not callable(getattr(observer, "observe", None)):
+            raise ConfigurationError(
+                f"observers: {observer!r} has no observe(record); see streamsafe.lifecycle.Observer"
+            )
+    return tuple(observers)
+
+
+def _callbacks(*functions: Any) -> Callbacks:
+    for name, function in zip(Callbacks._fields, functions):
+        if function is not None and not callable(function):
+            raise ConfigurationError(f"{name}={function!r}: expected a function or None")
+    return Callbacks(*functions)
+
+
+def _token(cancel: Any) -> Any:
+    if cancel is not None and not callable(getattr(cancel, "is_set", None)):
+        raise ConfigurationError(
+            f"cancel={cancel!r}: expected something with is_set(), such as threading.Event()"
+        )
+    return cancel
+
+
+def _skips(on_malformed: str) -> bool:
+    if on_malformed not in ("error", "skip"):
+        raise ConfigurationError(f"on_malformed={on_malformed!r}: expected 'error' or 'skip'")
+    return on_malformed == "skip"
+
+
+def _stream_id(given: Optional[str]) -> str:
+    if given is None:
+        return f"st_{os.urandom(8).hex()}"
+    if not isinstance(given, str) or not given:
+        raise ConfigurationError(f"stream_id={given!r}: expected a str that is not empty")
+    return given
