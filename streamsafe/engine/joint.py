@@ -23,8 +23,13 @@ class Joint(Protocol):
     again and dropped.
     """
 
-    seam: Optional[Seam]
-    discarded: int
+    @property
+    def seam(self) -> Optional[Seam]:
+        """The join, once it is made."""
+
+    @property
+    def discarded(self) -> int:
+        """Characters dropped so far."""
 
     def feed(self, chunks: Sequence[Chunk]) -> list[Chunk]:
         """What the program is to see of these."""

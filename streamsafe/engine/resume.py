@@ -2,26 +2,41 @@
 
 Here lives the ladder: from the call, what has been delivered, and what the provider says of the
 model, to the next call and the joint that fits it, or to the reason why there is none.
+
+The rungs, from the surest: the server's own cursor; a prefill that the model goes on from; a
+user message that asks to go on; the question asked again from its start. "auto" takes the
+first two, and only where the profile is sure. No rung leads into a tool call, into reasoning, into
+structured output or into one of several choices: what is finished of the text is kept, the
+rest is asked for again, and a "restart" chunk says so.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple, Optional
+from collections.abc import Mapping
+from typing import Any, NamedTuple, Optional
 
 from streamsafe.engine.joint import Joint, Restart
+from streamsafe.engine.seam import Continued, Kept
 from streamsafe.errors import ConfigurationError
-from streamsafe.models import Call, Completion
-from streamsafe.providers.base import Provider
+from streamsafe.models import Call, Chunk, Completion
+from streamsafe.providers.base import Profile, Provider
 
 MODES = ("auto", "continue", "restart", "never")
 
+#: The names under which a request bounds the answer's length.
+_LENGTHS = ("max_tokens", "max_completion_tokens", "max_output_tokens")
+
+#: Parameters that ask for structured output, by the API that knows them.
+_STRUCTURE = ("response_format", "format", "output_config", "text", "guided_json", "json_schema")
+
 
 class Plan(NamedTuple):
-    """The next call and how its answer is joined; or ``refusal``, the reason why not."""
+    """The next call, how its answer is joined, and which rung that is; or a ``refusal``."""
 
     call: Call
     joint: Optional[Joint] = None
     refusal: str = ""
+    how: str = ""
 
 
 def mode_of(value: object) -> str:
@@ -32,14 +47,126 @@ def mode_of(value: object) -> str:
 
 
 def plan(
-    mode: str, call: Call, delivered: Completion, has_content: bool, provider: Provider, number: int
+    mode: str,
+    call: Call,
+    delivered: Completion,
+    has_content: bool,
+    provider: Provider,
+    number: int,
+    barred: frozenset[str] = frozenset(),
 ) -> Plan:
-    """The way on after a failure. ``delivered`` is what the program has; ``number`` the next attempt's.
+    """The way on after a failure.
 
-    Nothing delivered: always a plain retry.
+    ``call`` is the first one; ``delivered`` what the program has; ``number`` the next attempt's;
+    ``barred`` the rungs that this model has turned out to refuse. Nothing delivered: always a
+    plain retry.
     """
     if not has_content:
         return Plan(call)
+    if mode == "never":
+        return Plan(call, refusal="part of the answer was delivered (resume='never')")
     if mode == "restart":
-        return Plan(call, Restart(delivered, number))
-    return Plan(call, refusal=f"part of the answer was delivered (resume={mode!r})")
+        return _again(call, delivered, number)
+    profile = provider.profile(call.model)
+    if profile.cursor and "cursor" not in barred:
+        found = _by_cursor(call, delivered, provider, number)
+        if found is not None:
+            return found
+    how = _rung(mode, profile, barred)
+    if not how:
+        return Plan(
+            call,
+            refusal="part of the answer was delivered, and this model is not known to go on from "
+            f"it (resume={mode!r}; 'continue' asks it to, 'restart' asks from the start)",
+        )
+    if not delivered.text or _structured(call) or _several(call, delivered):
+        return _again(call, delivered, number)
+    return _onward(call, delivered, provider, profile, number, how)
+
+
+def _rung(mode: str, profile: Profile, barred: frozenset[str]) -> str:
+    if "prefill" not in barred:
+        if profile.prefill == "yes" or (profile.prefill == "unsure" and mode == "continue"):
+            return "prefill"
+    if profile.user_message and (mode == "continue" or "prefill" in barred):
+        return "user_message"
+    return ""
+
+
+def _again(call: Call, delivered: Completion, number: int) -> Plan:
+    return Plan(call, Restart(delivered, number), how="restart")
+
+
+def _by_cursor(
+    call: Call, delivered: Completion, provider: Provider, number: int
+) -> Optional[Plan]:
+    """The server kept the stream; None if it gave no cursor yet."""
+    try:
+        onward = provider.continued(call, delivered, "cursor")
+    except ConfigurationError:
+        return None
+    return Plan(onward, Continued(delivered, number, how="cursor", exact=True), how="cursor")
+
+
+def _onward(
+    call: Call, delivered: Completion, provider: Provider, profile: Profile, number: int, how: str
+) -> Plan:
+    """Go on from the text; what else was begun is taken back."""
+    try:
+        onward = provider.continued(_shortened(call, delivered), delivered, how)
+    except ConfigurationError as error:
+        return Plan(call, refusal=f"the answer can't be continued: {error.message}")
+    known = how == "prefill" and profile.prefill == "yes"
+    inner = Continued(
+        delivered,
+        number,
+        how=how,
+        exact=known,
+        echoes=known and profile.echoes,
+        strips=known and profile.strips,
+    )
+    if delivered.tool_calls or delivered.refusal:
+        return Plan(onward, Kept(_finished(delivered), inner), how=how)
+    return Plan(onward, inner, how=how)
+
+
+def _finished(delivered: Completion) -> list[Chunk]:
+    """What is kept of an answer that was cut inside a tool call: reasoning and text."""
+    kept = [Chunk("text", delivered.text)]
+    if delivered.reasoning:
+        kept.insert(0, Chunk("reasoning", reasoning=delivered.reasoning))
+    return kept
+
+
+def _shortened(call: Call, delivered: Completion) -> Call:
+    """The call with its bound on the answer's length lowered by what was received of it."""
+    emitted = -(-(delivered.text_chars + len(delivered.reasoning)) // 4)
+    if delivered.usage is not None and not delivered.usage.estimated:
+        emitted = max(emitted, delivered.usage.output_tokens)
+    lowered = {
+        name: max(1, value - emitted)
+        for name, value in call.parameters.items()
+        if name in _LENGTHS and isinstance(value, int)
+    }
+    return call.replace(parameters={**call.parameters, **lowered}) if lowered else call
+
+
+def _structured(call: Call) -> bool:
+    asked = {**(call.body or {}), **call.parameters}
+    return any(_is_structure(asked.get(name)) for name in _STRUCTURE)
+
+
+def _is_structure(value: Any) -> bool:
+    """JSON asked for, in any API's way; plain text named as a format is none."""
+    if isinstance(value, str):
+        return value == "json" or value.startswith("{")
+    if not isinstance(value, Mapping):
+        return False
+    inner = value.get("format")
+    kind = inner.get("type") if isinstance(inner, Mapping) else value.get("type", "json")
+    return kind != "text"
+
+
+def _several(call: Call, delivered: Completion) -> bool:
+    asked = call.parameters.get("n")
+    return len(delivered.choices) > 1 or (isinstance(asked, int) and asked > 1)
