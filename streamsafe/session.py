@@ -7,7 +7,7 @@ a stream is run by ``run``, a request made by its provider.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Callable, Optional, Union
 
 from streamsafe.engine import resume as ladder
@@ -21,7 +21,7 @@ from streamsafe.models import Attempt, Call, Completion
 from streamsafe.providers import presets
 from streamsafe.providers.base import Provider
 from streamsafe.providers.messages import as_messages
-from streamsafe.run import Callbacks, Setup
+from streamsafe.setup import Callbacks, Route, Setup
 from streamsafe.stream import Stream
 from streamsafe.wire.http import HttpTransport
 from streamsafe.wire.transport import Transport
@@ -86,6 +86,7 @@ class StreamSession:
         self._clock: Clock = clock or SystemClock()
         self._transport: Transport = transport or HttpTransport(http, limits=limits)
         self._own_transport = transport is None
+        self._barred: set[tuple[Optional[str], str]] = set()
 
     # -- streams -----------------------------------------------------------------------------
 
@@ -131,13 +132,10 @@ class StreamSession:
         Raises ConfigurationError before anything is sent.
         """
         call = self._call(prompt_or_messages, model, body, parameters)
+        route = self._route(call.model)
         setup = Setup(
             call=call,
-            provider=self.provider,
-            target=presets.target(
-                self.provider, self._api_key, self._base_url, self._headers, keyless=self._http
-            ),
-            transport=self._transport,
+            routes=(route, *self._fallbacks(fallbacks)),
             timeouts=self.timeouts if timeouts is None else Timeouts.of(timeouts),
             retry=self.retry if retry is None else RetryPolicy.of(retry),
             resume=self.resume_mode if resume is None else ladder.mode_of(resume),
@@ -150,7 +148,7 @@ class StreamSession:
             skip_malformed=_skips(on_malformed),
         )
         # What the API cannot take is found now, where the program can see what it wrote.
-        self.provider.request(call, setup.target)
+        self.provider.request(call, route.target)
         return Stream(setup)
 
     def complete(self, prompt_or_messages: Prompt = None, **arguments: Any) -> Completion:
@@ -190,6 +188,26 @@ class StreamSession:
         self.__dict__.update(state)
         if self._transport is None:
             self._transport = HttpTransport(self._http, limits=self.limits)
+
+    def _route(self, model: Optional[str]) -> Route:
+        target = presets.target(
+            self.provider, self._api_key, self._base_url, self._headers, keyless=self._http
+        )
+        return Route(self.provider, target, self._transport, model, self._barred)
+
+    def _fallbacks(self, fallbacks: Sequence[Any]) -> Iterator[Route]:
+        """Routes of sessions, and of (provider, model) pairs over this session's transport."""
+        for fallback in fallbacks:
+            if isinstance(fallback, StreamSession):
+                yield fallback._route(fallback.model)
+            elif isinstance(fallback, tuple) and len(fallback) == 2:
+                provider, model = presets.provider(fallback[0]), fallback[1]
+                target = presets.target(provider, None, None, {})
+                yield Route(provider, target, self._transport, model, self._barred)
+            else:
+                raise ConfigurationError(
+                    f"fallbacks: {fallback!r}: expected a StreamSession or (provider, model)"
+                )
 
     def _call(
         self,

@@ -12,7 +12,8 @@ from collections.abc import Generator, Iterator
 from typing import Optional
 
 from streamsafe.models import Attempt, Chunk, Completion
-from streamsafe.run import Run, Setup
+from streamsafe.run import Run
+from streamsafe.setup import Setup
 
 
 class Stream:

@@ -255,8 +255,6 @@ class Attempt:
             # The terminal event decides, also when the body is then cut or nothing more comes.
             if not decoder.finished or decoder.failure is not None:
                 raise
-        except StreamCancelledError:
-            raise
         else:
             if not decoder.closed:
                 yield from self._ended(framer)

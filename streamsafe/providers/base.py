@@ -73,6 +73,12 @@ class Decoder:
         self.id: Optional[str] = None
         self.model: Optional[str] = None
         self.state: dict[str, Any] = {}
+        #: Set by the attempt: a payload that is no JSON is put on ``malformed`` and passed over.
+        self.skip_malformed = False
+        self.malformed: list[StreamingError] = []
+        #: The API says itself that the answer goes on in another request: what that one's
+        #: ``Call.extra`` must hold. No finish chunk is given then.
+        self.continuation: Optional[Mapping[str, Any]] = None
 
     def feed(self, events: Sequence[ServerSentEvent]) -> list[Chunk]:
         """Chunks of these events, up to a failure. Every payload gives at least one chunk,

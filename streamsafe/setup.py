@@ -1,0 +1,54 @@
+"""Setup: all that a stream is made of, as values. The session makes it, the run reads it."""
+
+from __future__ import annotations
+
+import random
+from typing import Any, Callable, NamedTuple, Optional
+
+from streamsafe.engine.retry import RetryPolicy
+from streamsafe.engine.timing import Clock, Timeouts
+from streamsafe.errors import StreamingError
+from streamsafe.lifecycle import Observer
+from streamsafe.limits import Limits
+from streamsafe.models import Attempt, Call, Completion
+from streamsafe.providers.base import Provider, Target
+from streamsafe.wire.transport import Transport
+
+
+class Route(NamedTuple):
+    """Whom the question is put to, and by what way. ``barred`` is shared by all streams of a
+    session: (model, rung) pairs that servers have refused."""
+
+    provider: Provider
+    target: Target
+    transport: Transport
+    model: Optional[str]
+    barred: set[tuple[Optional[str], str]]
+
+
+class Callbacks(NamedTuple):
+    """The program's own functions, or None; see ``StreamSession.stream``."""
+
+    on_token: Optional[Callable[[str], object]] = None
+    on_error: Optional[Callable[[StreamingError], object]] = None
+    on_complete: Optional[Callable[[Completion], object]] = None
+    on_retry: Optional[Callable[[Attempt], object]] = None
+    on_stall: Optional[Callable[[float], object]] = None
+
+
+class Setup(NamedTuple):
+    """``routes``: the first is asked, the others are fallbacks, in their order."""
+
+    call: Call
+    routes: tuple[Route, ...]
+    timeouts: Timeouts
+    retry: RetryPolicy
+    resume: str
+    limits: Limits
+    clock: Clock
+    stream_id: str
+    callbacks: Callbacks = Callbacks()
+    observers: tuple[Observer, ...] = ()
+    cancel: Optional[Any] = None
+    skip_malformed: bool = False
+    random: Callable[[], float] = random.random
