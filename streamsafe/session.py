@@ -7,6 +7,7 @@ a stream is run by ``run``, a request made by its provider.
 from __future__ import annotations
 
 import os
+import random
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Callable, Optional, Union
 
@@ -14,10 +15,11 @@ from streamsafe.engine import resume as ladder
 from streamsafe.engine.retry import RetryPolicy
 from streamsafe.engine.timing import Clock, SystemClock, Timeouts
 from streamsafe.errors import ConfigurationError, StreamingError
+from streamsafe.events import EventStream, Source
 from streamsafe.handle import StreamHandle
 from streamsafe.lifecycle import Observer
 from streamsafe.limits import Limits
-from streamsafe.models import Attempt, Call, Completion
+from streamsafe.models import Attempt, Call, Completion, Request, ServerSentEvent
 from streamsafe.providers import presets
 from streamsafe.providers.base import Provider
 from streamsafe.providers.messages import as_messages
@@ -162,6 +164,73 @@ class StreamSession:
         Callbacks then run on that thread.
         """
         return StreamHandle(self.stream(prompt_or_messages, **arguments), self.limits.max_queue)
+
+    def events(
+        self,
+        url: str,
+        *,
+        method: str = "GET",
+        json: Optional[Any] = None,
+        headers: Optional[Mapping[str, str]] = None,
+        last_event_id: Optional[str] = None,
+        timeouts: Union[Timeouts, float, None] = None,
+        retry: Union[RetryPolicy, int, None] = None,
+        limits: Optional[Limits] = None,
+    ) -> EventStream[ServerSentEvent]:
+        """A plain source of Server-Sent Events of any kind, reconnecting by the WHATWG's rules.
+
+        ``last_event_id``: go on behind this event. Of ``timeouts``, ``first_token`` runs to the first
+        byte and ``inactivity`` between bytes, heartbeats included; ``stall`` does not apply. ``retry``
+        counts consecutive connects that brought no event. No key of the session's is sent.
+        """
+        return self._plain("sse", url, method, json, headers, last_event_id, timeouts, retry, limits)
+
+    def lines(
+        self,
+        url: str,
+        *,
+        method: str = "GET",
+        json: Optional[Any] = None,
+        headers: Optional[Mapping[str, str]] = None,
+        timeouts: Union[Timeouts, float, None] = None,
+        limits: Optional[Limits] = None,
+    ) -> EventStream[Any]:
+        """A plain source of JSON lines (NDJSON): each line's value as it comes.
+
+        Read once: lines have no ids to go on from, so a drop is raised, and the end of the body
+        is the end.
+        """
+        return self._plain("ndjson", url, method, json, headers, None, timeouts, 0, limits)
+
+    def _plain(
+        self,
+        framing: str,
+        url: str,
+        method: str,
+        json: Optional[Any],
+        headers: Optional[Mapping[str, str]],
+        last_event_id: Optional[str],
+        timeouts: Union[Timeouts, float, None],
+        retry: Union[RetryPolicy, int, None],
+        limits: Optional[Limits],
+    ) -> EventStream[Any]:
+        if not url.lower().startswith(("http://", "https://")):
+            raise ConfigurationError(f"url={url!r}: expected http://... or https://...")
+        clocks = self.timeouts if timeouts is None else Timeouts.of(timeouts)
+        return EventStream(
+            Source(
+                request=Request(method.upper(), url, headers, json),
+                framing=framing,
+                last_event_id=last_event_id or "",
+                transport=self._transport,
+                timeouts=clocks.replace(stall=None),
+                retry=self.retry if retry is None else RetryPolicy.of(retry),
+                limits=limits or self.limits,
+                clock=self._clock,
+                stream_id=_stream_id(None),
+                random=random.random,
+            )
+        )
 
     # -- the session's own end -----------------------------------------------------------------
 

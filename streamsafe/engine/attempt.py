@@ -83,6 +83,8 @@ class Attempt:
         self._number = number
         self._waited = waited
         self.decoder = decoder
+        #: What cuts the body into events, once it is known what the body is.
+        self.framer: Optional[Framer] = None
         self.scope = Scope()
         self.sent = False
         self.status: Optional[int] = None
@@ -248,7 +250,9 @@ class Attempt:
         if kind == "document":
             yield from self._document(response, head)
             return
-        framer = _framer(kind, self._terms.limits)
+        framer = self.framer = _framer(kind, self._terms.limits)
+        # An id persists over a reconnect, too.
+        framer.last_event_id = decoder.last_event_id
         try:
             yield from self._events(response, framer, head)
         except (StreamTimeoutError, ConnectionDroppedError):
@@ -264,7 +268,7 @@ class Attempt:
         """The hot loop: a read, its events, their chunks."""
         decoder, clocks, notify = self.decoder, self._clocks, self._terms.notify
         now, read, scope = self._terms.clock.now, response.read, self.scope
-        content_kinds = CONTENT_KINDS
+        content_kinds, any_byte = CONTENT_KINDS, decoder.any_byte_counts
         asked = now()
         held, since_content, heartbeats = 0.0, 0.0, 0
         while data:
@@ -272,8 +276,9 @@ class Attempt:
             chunks = decoder.feed(events) if events else []
             at = now()
             # The last chunk of a read tells as well as any, but for a finish behind the text.
-            content = bool(chunks) and (
-                chunks[-1][0] in content_kinds or any(c[0] in content_kinds for c in chunks)
+            content = any_byte or (
+                bool(chunks)
+                and (chunks[-1][0] in content_kinds or any(c[0] in content_kinds for c in chunks))
             )
             clocks.got(at - asked, content)
             self.read_at, self.brought_content, self.held = at, content, since_content

@@ -76,6 +76,10 @@ class Decoder:
         #: Set by the attempt: a payload that is no JSON is put on ``malformed`` and passed over.
         self.skip_malformed = False
         self.malformed: list[StreamingError] = []
+        #: The id of the event to go on behind, for sources that have ids.
+        self.last_event_id = ""
+        #: Any byte counts as progress, heartbeats too: for sources that may well be quiet.
+        self.any_byte_counts = False
         #: The API says itself that the answer goes on in another request: what that one's
         #: ``Call.extra`` must hold. No finish chunk is given then.
         self.continuation: Optional[Mapping[str, Any]] = None

@@ -1,0 +1,234 @@
+"""EventStream: a plain source of Server-Sent Events, or of JSON lines, of any kind.
+
+Here lives the reconnecting by the rules of the WHATWG standard ("Server-sent events", section
+9.2.3): after a drop or the end of the body, wait the server's ``retry`` and ask again with
+``Last-Event-ID``; 204 ends it; a status or a Content-Type that is no event stream fails it.
+How one response is read is in ``engine.attempt``.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Generator, Iterator
+from typing import Any, Callable, Generic, NamedTuple, Optional, TypeVar, cast
+
+from streamsafe.engine.attempt import Attempt, Terms
+from streamsafe.engine.retry import RetryPolicy
+from streamsafe.engine.timing import Clock, Deadline, Timeouts
+from streamsafe.errors import IncompleteStreamError, StreamCancelledError, StreamingError
+from streamsafe.limits import Limits
+from streamsafe.models import Call, Request, ServerSentEvent
+from streamsafe.providers.base import Target
+from streamsafe.providers.plain import Plain
+from streamsafe.wire.transport import Transport
+
+Item = TypeVar("Item")
+
+#: Seconds before a reconnect where the server set no ``retry``: what browsers take.
+RECONNECT = 3.0
+
+#: Events remembered by what they hold, so that a server which does not honour Last-Event-ID and
+#: begins anew doubles none of them.
+REMEMBERED = 1024
+
+
+class Source(NamedTuple):
+    """What a plain stream is made of; the session makes it."""
+
+    request: Request
+    framing: str
+    last_event_id: str
+    transport: Transport
+    timeouts: Timeouts
+    retry: RetryPolicy
+    limits: Limits
+    clock: Clock
+    stream_id: str
+    random: Callable[[], float]
+
+
+class EventStream(Generic[Item]):
+    """An iterator of ``ServerSentEvent`` (or of decoded JSON lines), and a context manager.
+
+    A GET source goes on for ever, over drops and ends, until the server answers 204, a
+    failure can't be mended, or it is closed. Another method is sent again only after a drop, and
+    only if an event had an id to go on from; the end of its body is its end. One thread iterates;
+    ``cancel`` may come from any.
+    """
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self._state = _State(source)
+        self._own: Optional[Generator[Any, None, None]] = None
+
+    @property
+    def last_event_id(self) -> str:
+        """The id to go on from: of the last event, or as it was given; "" if there is none."""
+        return self._state.last_event_id
+
+    def __iter__(self) -> Iterator[Item]:
+        return self
+
+    def __next__(self) -> Item:
+        if self._own is None:
+            self._own = self._state.items()
+        return cast(Item, next(self._own))
+
+    def __enter__(self) -> EventStream[Item]:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def cancel(self, reason: Optional[str] = None) -> None:
+        """Stop, from any thread, at once: a reader that is blocked gets StreamCancelledError."""
+        self._state.cancel(reason)
+
+    def close(self) -> None:
+        """Leave the source and close its connection. From another thread it is a ``cancel``."""
+        if self._own is None:
+            self._own = iter_nothing()
+        try:
+            self._own.close()
+        except ValueError:  # it is running in another thread
+            self.cancel("closed by another thread")
+
+
+def iter_nothing() -> Generator[Any, None, None]:
+    """A generator of nothing."""
+    yield from ()
+
+
+class _State:
+    """The state of a plain stream and the body of its generator, which does not hold it."""
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+        self.last_event_id = source.last_event_id
+        # Guards _cancelled and _attempt: one that begins while a cancel comes must not be missed.
+        self._lock = threading.Lock()
+        self._cancelled: Optional[StreamCancelledError] = None
+        self._attempt: Optional[Attempt] = None
+        self._wake = threading.Event()
+        self._wait = RECONNECT
+        self._failures = 0
+        self._recent: deque[int] = deque(maxlen=REMEMBERED)
+
+    def cancel(self, reason: Optional[str]) -> None:
+        with self._lock:
+            if self._cancelled is not None:
+                return
+            self._cancelled = StreamCancelledError(reason)
+            attempt = self._attempt
+        self._wake.set()
+        if attempt is not None:
+            attempt.scope.abort(self._cancelled)
+
+    def items(self) -> Generator[Any, None, None]:
+        """Connect, hand out, wait, connect again."""
+        deadline = Deadline(self.source.timeouts.total, self.source.clock)
+        number = 0
+        while True:
+            number += 1
+            attempt = self._connect(deadline, number)
+            try:
+                yield from self._received(attempt)
+                return  # lines end with their body
+            except StreamCancelledError:
+                raise
+            except StreamingError as error:
+                error.stream_id = self.source.stream_id
+                if attempt.status == 204:
+                    return
+                if not self._goes_on(error):
+                    if self._ended_well(error):
+                        return
+                    raise
+                self._pause(error, deadline, number)
+
+    def _connect(self, deadline: Deadline, number: int) -> Attempt:
+        source = self.source
+        plain = Plain(source.request, source.framing, self.last_event_id)
+        call, target = Call(), Target("")
+        terms = Terms(
+            source.transport, source.timeouts, source.limits, source.clock, deadline,
+            source.stream_id, (), False, None, _nothing, _nothing,
+        )  # fmt: skip
+        attempt = Attempt(
+            terms, plain.request(call, target), plain, plain.decoder(call), number, 0.0
+        )
+        with self._lock:
+            self._attempt = attempt
+            cancelled = self._cancelled
+        if cancelled is not None:
+            raise cancelled
+        return attempt
+
+    def _received(self, attempt: Attempt) -> Iterator[Any]:
+        again = bool(self._recent)
+        try:
+            for chunks in attempt.chunks():
+                for chunk in chunks:
+                    self._failures = 0
+                    if isinstance(chunk.raw, ServerSentEvent):
+                        again = again and self._known(chunk.raw)
+                        if again:
+                            continue
+                        self._note(chunk.raw)
+                    yield chunk.raw
+                    if self._cancelled is not None:
+                        raise self._cancelled
+        finally:
+            # An id may also stand in a block without data, behind the last event.
+            if attempt.framer is not None and attempt.framer.last_event_id:
+                self.last_event_id = attempt.framer.last_event_id
+            if attempt.framer is not None and attempt.framer.retry is not None:
+                self._wait = attempt.framer.retry / 1000
+
+    def _note(self, event: ServerSentEvent) -> None:
+        self.last_event_id = event.id
+        if event.id:
+            self._recent.append(hash(event[:3]))
+
+    def _known(self, event: ServerSentEvent) -> bool:
+        """It was handed out before: the server began anew instead of behind the last id."""
+        return bool(event.id) and hash(event[:3]) in self._recent
+
+    def _goes_on(self, error: StreamingError) -> bool:
+        if not error.retryable or self.source.framing != "sse":
+            return False
+        if self.source.request.method == "GET":
+            return True
+        return bool(self.last_event_id) and not isinstance(error, IncompleteStreamError)
+
+    def _ended_well(self, error: StreamingError) -> bool:
+        """The end of a body that is not asked for again is an end, no failure."""
+        other = self.source.framing == "sse" and self.source.request.method != "GET"
+        return other and isinstance(error, IncompleteStreamError)
+
+    def _pause(self, error: StreamingError, deadline: Deadline, number: int) -> None:
+        source = self.source
+        self._failures += 1
+        decision = source.retry.replace(max_attempts=number + 1).decide(
+            error,
+            failures=self._failures,
+            attempts=number,
+            elapsed=deadline.elapsed(),
+            remaining=deadline.remaining(),
+            random=source.random,
+        )
+        if not decision.retry:
+            raise error
+        # The server's wait, spread a little so that a crowd does not come back at once; the
+        # backoff comes on top while nothing gets through.
+        delay = self._wait * (1 + 0.2 * source.random())
+        if self._failures > 1 or getattr(error, "retry_after", None) is not None:
+            delay = max(delay, decision.delay)
+        source.clock.sleep(delay, self._wake)
+        if self._cancelled is not None:
+            raise self._cancelled
+
+
+def _nothing(_: object) -> None:
+    pass
