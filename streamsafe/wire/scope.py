@@ -54,6 +54,14 @@ class Scope:
         if fd is not None:
             os.close(fd)
 
+    def cut(self) -> None:
+        """Shut the connection down and let go: for the reading thread, which is done with it."""
+        with self._lock:
+            fd, self._fd = self._fd, None
+        if fd is not None:
+            _shut(fd)
+            os.close(fd)
+
     def abort(self, cause: BaseException) -> bool:
         """Set the cause and wake whoever is blocked; False if it was aborted before."""
         with self._lock:

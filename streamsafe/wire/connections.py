@@ -1,0 +1,241 @@
+"""Connections: urllib3's connections and pools, and requests' adapter over them, under a scope.
+
+Here a scope takes hold of a connection (made or taken from the pool) and lets go of it, before
+the pool hands it to somebody else. Nothing here overrides ``HTTPAdapter.send``: libraries that
+mock HTTP replace that method.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import socket
+import sys
+import weakref
+from collections import deque
+from typing import TYPE_CHECKING, Any, Optional
+
+from requests.adapters import HTTPAdapter
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
+
+from streamsafe.wire.answer import Answer
+from streamsafe.wire.dial import dial, shown, socket_options
+from streamsafe.wire.opening import CURRENT, Opening
+from streamsafe.wire.scope import Scope
+
+#: Idle connections kept per host. More than a process has threads, so that a burst of streams
+#: finds its connections again; what is over is closed without a word.
+POOL_MAXSIZE = 1000
+
+#: Seconds of silence before TCP asks whether the peer is alive. Below the 60 s after which
+#: home routers and many proxies forget a connection; Go's net package takes 15 s, curl 60 s.
+KEEPALIVE = 30.0
+
+#: Hosts whose pools are kept. requests keeps 10; a service with fallbacks talks to more.
+POOLS = 32
+
+
+# The mixins below stand before one of two classes each.
+if TYPE_CHECKING:
+    _Connection = HTTPConnection
+    _Pool = HTTPConnectionPool
+else:
+    _Connection = _Pool = object
+
+
+class _Scoped(_Connection):
+    """A connection that a scope has hold of while a request is on it."""
+
+    response_class = Answer
+    _scope: Optional[Scope] = None
+
+    def _new_conn(self) -> socket.socket:
+        opening = CURRENT.get()
+        if opening is None:
+            return super()._new_conn()
+        self._scope = opening.scope
+        # Wrapped as urllib3 wraps them: it tells a proxy's fault from the origin's by these.
+        try:
+            sock = dial(
+                self._dns_host, self.port, opening, self.socket_options, self.source_address
+            )
+        except socket.gaierror as error:
+            raise NameResolutionError(self.host, self, error) from error
+        except socket.timeout as error:
+            raise ConnectTimeoutError(self, f"connecting to {self.host}: {error}") from error
+        except OSError as error:
+            raise NewConnectionError(self, f"connecting to {self.host}: {error}") from error
+        sys.audit("http.client.connect", self, self.host, self.port)
+        opening.phase = "tls" if isinstance(self, HTTPSConnection) else "send"
+        return sock
+
+    def _tunnel(self) -> None:
+        opening = CURRENT.get()
+        if opening is None:
+            return super()._tunnel()
+        opening.phase = "tunnel"
+        super()._tunnel()
+        opening.phase = "tls"
+
+    def connect(self) -> None:
+        super().connect()
+        opening = CURRENT.get()
+        if opening is not None:
+            opening.phase = "send"
+            sock: Any = self.sock
+            if hasattr(sock, "cipher"):
+                opening.step("tls", version=sock.version(), cipher=(sock.cipher() or ("",))[0])
+
+    def request(self, *args: Any, **kwargs: Any) -> None:
+        opening = CURRENT.get()
+        if opening is None:
+            return super().request(*args, **kwargs)
+        if self.sock is None:
+            self.connect()
+        elif self._scope is not opening.scope:
+            self._reuse(opening)
+        # urllib3 sends under the connect timeout, which a large body would overrun; the scope
+        # reaches this connection, so no timeout of the socket's own is needed from here on.
+        self.timeout = None
+        super().request(*args, **kwargs)
+        opening.phase = "answer"
+        opening.step("sent")
+
+    def _reuse(self, opening: Opening) -> None:
+        opening.phase = "send"
+        opening.reused = True
+        self._scope = opening.scope
+        opening.scope.attach(self.sock)
+        opening.step("reused", address=shown(self.sock.getpeername()))
+
+    def let_go(self) -> None:
+        """No scope may reach the connection any more."""
+        scope, self._scope = self._scope, None
+        if scope is not None:
+            scope.detach()
+
+
+class ScopedHTTPConnection(_Scoped, HTTPConnection):
+    """urllib3's HTTP connection, under a scope."""
+
+
+class ScopedHTTPSConnection(_Scoped, HTTPSConnection):
+    """urllib3's HTTPS connection, under a scope."""
+
+
+class IdleStack:
+    """The idle connections of one host, the last used first.
+
+    In place of the LifoQueue: what is over ``maxsize`` is closed without urllib3's warning, and
+    there is no lock that a fork could leave locked. A deque's own operations are atomic.
+    """
+
+    def __init__(self, maxsize: int) -> None:
+        self._maxsize = maxsize
+        self._idle: deque[Any] = deque()
+
+    def put(self, conn: Any, block: bool = True, timeout: Optional[float] = None) -> None:
+        """Keep a connection; None, urllib3's mark of a free place, needs no place here."""
+        if conn is None:
+            return
+        if len(self._idle) < self._maxsize:
+            self._idle.append(conn)
+        else:
+            conn.close()
+
+    def get(self, block: bool = True, timeout: Optional[float] = None) -> Any:
+        """The connection that was used last, or queue.Empty: urllib3 then makes a new one."""
+        try:
+            return self._idle.pop()
+        except IndexError:
+            raise queue.Empty from None
+
+    def qsize(self) -> int:
+        """How many are idle."""
+        return len(self._idle)
+
+
+class _ScopedPool(_Pool):
+    QueueCls: Any = IdleStack
+
+    def _get_conn(self, timeout: Optional[float] = None) -> Any:
+        conn = super()._get_conn(timeout)
+        opening = CURRENT.get()
+        if opening is not None and opening.fresh:
+            conn.close()  # it connects anew when it is used
+        return conn
+
+    def _put_conn(self, conn: Any) -> None:
+        # First: as soon as it lies in the pool another thread may take it.
+        if conn is not None:
+            conn.let_go()
+        super()._put_conn(conn)
+
+
+class ScopedHTTPPool(_ScopedPool, HTTPConnectionPool):
+    """urllib3's pool for one HTTP host, of scoped connections."""
+
+    ConnectionCls: Any = ScopedHTTPConnection
+
+
+class ScopedHTTPSPool(_ScopedPool, HTTPSConnectionPool):
+    """urllib3's pool for one HTTPS host, of scoped connections."""
+
+    ConnectionCls: Any = ScopedHTTPSConnection
+
+
+_POOL_CLASSES = {"http": ScopedHTTPPool, "https": ScopedHTTPSPool}
+
+
+class ScopedAdapter(HTTPAdapter):
+    """requests' adapter over scoped connections; direct, over forward proxies and CONNECT.
+
+    ``pool_maxsize`` idle connections are kept per host; how many may be in use has no bound.
+    ``keepalive`` is in seconds, None = no probes. ``pool_options`` go to urllib3's PoolManager
+    (``ssl_context``, ``source_address`` ...). It never repeats a request.
+    """
+
+    def __init__(
+        self,
+        *,
+        pool_maxsize: int = POOL_MAXSIZE,
+        keepalive: Optional[float] = KEEPALIVE,
+        pool_options: Optional[dict[str, Any]] = None,
+    ) -> None:
+        self._options: dict[str, Any] = {"socket_options": socket_options(keepalive)}
+        self._options.update(pool_options or {})
+        self._maxsize = pool_maxsize
+        super().__init__(pool_connections=POOLS, pool_maxsize=pool_maxsize)
+        _adapters.add(self)
+
+    def init_poolmanager(
+        self, connections: int, maxsize: int, block: bool = False, **pool_kwargs: Any
+    ) -> None:
+        """Called by requests: the pools of direct connections."""
+        super().init_poolmanager(connections, maxsize, block, **{**self._options, **pool_kwargs})
+        self.poolmanager.pool_classes_by_scheme = _POOL_CLASSES
+
+    def proxy_manager_for(self, proxy: str, **proxy_kwargs: Any) -> Any:
+        """Called by requests: the pools of connections over ``proxy``, which is not SOCKS."""
+        manager = super().proxy_manager_for(proxy, **{**self._options, **proxy_kwargs})
+        manager.pool_classes_by_scheme = _POOL_CLASSES
+        return manager
+
+    def renew(self) -> None:
+        """Forget all connections without touching them: after a fork they are the parent's."""
+        self.proxy_manager = {}
+        self.init_poolmanager(POOLS, self._maxsize)
+
+
+_adapters: weakref.WeakSet[ScopedAdapter] = weakref.WeakSet()
+
+
+def _renew_all() -> None:
+    for adapter in list(_adapters):
+        adapter.renew()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_all)

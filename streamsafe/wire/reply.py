@@ -1,0 +1,143 @@
+"""HttpResponse: the body of one requests.Response, read as it comes, and the end of it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Callable, Optional
+
+from streamsafe.wire import faults
+from streamsafe.wire.scope import Scope
+
+if TYPE_CHECKING:
+    import requests
+
+#: One read gives at most this; urllib3 then also decodes no more at a time, whatever the
+#: compression (without a size a bomb comes out whole, and a short body passes for an end).
+READ_SIZE = 64 * 1024
+
+#: After its last event a server has this long, in seconds and bytes, to end the body, so that
+#: the connection can be used again. Terminators come within milliseconds; a new TLS connection
+#: costs two or three round trips, some 0.1 to 0.3 s.
+DRAIN_SECONDS = 0.25
+DRAIN_BYTES = 64 * 1024
+
+
+class HttpResponse:
+    """A Response as ``wire.transport`` describes it."""
+
+    __slots__ = ("status", "headers", "reused", "_raw", "_scope", "_next", "_read_timeout")
+
+    def __init__(
+        self,
+        reply: requests.Response,
+        scope: Scope,
+        *,
+        scoped: bool,
+        reused: bool,
+        read_timeout: Optional[float] = None,
+    ) -> None:
+        self.status: int = reply.status_code
+        self.headers: Mapping[str, str] = {
+            name.lower(): value for name, value in reply.headers.items()
+        }
+        self.reused = reused
+        self._raw: Any = reply.raw
+        self._scope = scope
+        self._read_timeout = read_timeout
+        self._next = _reader(reply)
+        if not scoped:
+            self._take_hold()
+
+    def read(self) -> bytes:
+        """The next bytes, as soon as there are any; b"" at the end."""
+        asked = time.monotonic()
+        try:
+            return self._next()
+        except faults.FAULTS as error:
+            waited = time.monotonic() - asked
+            raise faults.in_body(error, self._read_timeout, waited) from error
+
+    def pending(self) -> bool:
+        """True if bytes wait unread."""
+        return self._scope.pending()
+
+    def finish(self) -> None:
+        """Read to the body's end if that is near; the pool then has the connection again."""
+        try:
+            self._drain()
+        except Exception:
+            pass  # whatever it is, the connection is not fit to be used again
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection, unless the pool has it."""
+        raw, self._raw = self._raw, None
+        if raw is None:
+            return
+        self._next = _ended
+        if _released(raw):
+            self._scope.detach()
+        else:
+            # Told to the server at once, also where a forked process holds the socket too.
+            self._scope.cut()
+        for end in ("close", "release_conn"):
+            try:
+                getattr(raw, end, _ended)()
+            except Exception:
+                pass
+
+    def _drain(self) -> None:
+        sock = getattr(getattr(self._raw, "connection", None), "sock", None)
+        if sock is None:
+            return  # already in the pool, or closed by the answer's end
+        end, left = time.monotonic() + DRAIN_SECONDS, DRAIN_BYTES
+        while left > 0:
+            seconds = end - time.monotonic()
+            if seconds <= 0:
+                return
+            sock.settimeout(seconds)
+            data = self._next()
+            if not data:
+                return
+            left -= len(data)
+
+    def _take_hold(self) -> None:
+        """Of a connection that is not ours, by the descriptor that the response tells."""
+        try:
+            self._scope.attach(self._raw)
+        except (OSError, ValueError, AttributeError, TypeError):
+            return  # no socket: a mock's bytes, or a transport of another kind
+        raw, scope, following = self._raw, self._scope, self._next
+
+        def read() -> bytes:
+            data = following()
+            # Its pool does not know the scope, and gives it back inside the last read.
+            if _released(raw):
+                scope.detach()
+            return data
+
+        self._next = read
+
+
+def _reader(reply: requests.Response) -> Callable[[], bytes]:
+    """The call that gives the next bytes without waiting for more of them."""
+    import urllib3
+
+    raw = reply.raw
+    if isinstance(raw, urllib3.BaseHTTPResponse):
+        read1 = raw.read1
+        return lambda: read1(READ_SIZE, decode_content=True)
+    if hasattr(raw, "read1"):
+        return lambda: bytes(raw.read1(READ_SIZE))
+    # An adapter's own kind of body: anything larger than a byte might wait for the rest.
+    pieces: Iterator[bytes] = reply.iter_content(1)
+    return lambda: next(pieces, b"")
+
+
+def _released(raw: Any) -> bool:
+    return bool(getattr(raw, "closed", False)) and getattr(raw, "connection", None) is None
+
+
+def _ended() -> bytes:
+    return b""
