@@ -1,3 +1,97 @@
-"""streamsafe: LLM token streams that never hang and never lie about their end."""
+"""streamsafe: LLM token streams that never hang and never lie about their end.
+
+::
+
+    from streamsafe import StreamSession
+
+    session = StreamSession("openai")
+    for chunk in session.stream("Tell me a story", model="gpt-4o-mini"):
+        print(chunk.text, end="", flush=True)
+
+The face: re-exports and ``__all__``, nothing else.
+"""
+
+from streamsafe.engine.retry import RetryBudget, RetryPolicy
+from streamsafe.engine.timing import Timeouts
+from streamsafe.errors import (
+    APIError,
+    AuthenticationError,
+    BadRequestError,
+    ConfigurationError,
+    ConnectError,
+    ConnectionDroppedError,
+    ContextLengthError,
+    IncompleteStreamError,
+    LimitExceededError,
+    MalformedStreamError,
+    NotFoundError,
+    OverloadedError,
+    PermissionDeniedError,
+    QuotaExceededError,
+    RateLimitError,
+    ResumeError,
+    ServerError,
+    StreamCancelledError,
+    StreamingError,
+    StreamInterruptedError,
+    StreamTimeoutError,
+)
+from streamsafe.handle import StreamHandle
+from streamsafe.limits import Limits
+from streamsafe.models import (
+    Attempt,
+    Chunk,
+    Completion,
+    Outcome,
+    Seam,
+    ServerSentEvent,
+    Timings,
+    ToolCall,
+    ToolCallFragment,
+    Usage,
+)
+from streamsafe.session import StreamSession
+from streamsafe.stream import Stream
 
 __version__ = "0.1.0"
+
+__all__ = [
+    "APIError",
+    "Attempt",
+    "AuthenticationError",
+    "BadRequestError",
+    "Chunk",
+    "Completion",
+    "ConfigurationError",
+    "ConnectError",
+    "ConnectionDroppedError",
+    "ContextLengthError",
+    "IncompleteStreamError",
+    "LimitExceededError",
+    "Limits",
+    "MalformedStreamError",
+    "NotFoundError",
+    "Outcome",
+    "OverloadedError",
+    "PermissionDeniedError",
+    "QuotaExceededError",
+    "RateLimitError",
+    "ResumeError",
+    "RetryBudget",
+    "RetryPolicy",
+    "Seam",
+    "ServerError",
+    "ServerSentEvent",
+    "Stream",
+    "StreamCancelledError",
+    "StreamHandle",
+    "StreamInterruptedError",
+    "StreamSession",
+    "StreamTimeoutError",
+    "StreamingError",
+    "Timeouts",
+    "Timings",
+    "ToolCall",
+    "ToolCallFragment",
+    "Usage",
+]

@@ -260,7 +260,11 @@ class StreamSession:
 
     def _route(self, model: Optional[str]) -> Route:
         target = presets.target(
-            self.provider, self._api_key, self._base_url, self._headers, keyless=self._http
+            self.provider,
+            self._api_key,
+            self._base_url,
+            self._headers,
+            keyless=self._http is not None,
         )
         return Route(self.provider, target, self._transport, model, self._barred)
 

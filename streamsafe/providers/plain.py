@@ -13,7 +13,7 @@ from typing import Any, Optional
 from streamsafe.errors import APIError, MalformedStreamError
 from streamsafe.models import Call, Chunk, Completion, Request, ServerSentEvent
 from streamsafe.providers.base import Decoder, Profile, Target
-from streamsafe.providers.classify import api_error, error_facts, retry_after
+from streamsafe.providers.classify import http_error
 
 
 class EventDecoder(Decoder):

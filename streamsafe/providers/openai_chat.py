@@ -1,0 +1,546 @@
+"""OpenAI Chat Completions, and all who speak like it.
+
+Here lives the request, the decoding and the terminal rule of ``/chat/completions``; how the
+compatible servers differ is data in ``presets``. The tolerances are those of servers seen in the wild:
+choices without delta, content as a list, tool calls without an index, usage anywhere.
+
+Terminal rule: every choice seen (and as many as ``n`` asks for) has a finish reason, and no error
+was seen. ``[DONE]`` is neither needed nor enough: vLLM and TGI send it after an error.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, Optional
+
+from streamsafe.errors import APIError, ConfigurationError, MalformedStreamError
+from streamsafe.models import (
+    Call,
+    Chunk,
+    Completion,
+    Request,
+    ServerSentEvent,
+    ToolCallFragment,
+    Usage,
+)
+from streamsafe.providers.base import Decoder, Profile, Target
+from streamsafe.providers.classify import api_error, error_facts, http_error, retry_after
+from streamsafe.providers.payloads import decode
+from streamsafe.providers.presets import Preset
+
+#: Finish reasons in the project's words; unknown ones mean "ended, unknown" and are kept raw.
+FINISH = {
+    "stop": "stop",
+    "eos": "stop",
+    "eos_token": "stop",
+    "stop_sequence": "stop",
+    "length": "length",
+    "model_length": "length",
+    "max_tokens": "length",
+    "tool_calls": "tool_calls",
+    "function_call": "tool_calls",
+    "content_filter": "content_filter",
+}
+
+#: Finish reasons that are failures of the server.
+FAILURES = frozenset({"error", "abort", "aborted", "insufficient_system_resource", "network_error"})
+
+#: The spellings of reasoning in a delta, the first that is there counts: OpenRouter and others
+#: send the same text under two names.
+_REASONING = ("reasoning_content", "reasoning")
+
+_new = tuple.__new__
+
+#: What asks the model to go on, in the user's next message.
+GO_ON = (
+    "Your previous response was interrupted. Continue it exactly where it left off: do not repeat "
+    "anything, do not comment, do not start over."
+)
+
+
+class OpenAIChat:
+    """The provider of one preset of the family."""
+
+    framing = "sse"
+
+    def __init__(self, preset: Preset) -> None:
+        self.preset = preset
+        self.name = preset.name
+
+    def request(self, call: Call, target: Target) -> Request:
+        """POST …/chat/completions. Raises ConfigurationError without a model."""
+        body = self._body(call)
+        base_url = call.extra.get("base_url") or target.base_url
+        return Request("POST", self._url(base_url, body), target.headers, body)
+
+    def decoder(self, call: Call) -> Decoder:
+        """A decoder that waits for as many choices as were asked for."""
+        asked = (call.body or call.parameters).get("n")
+        return ChatDecoder(asked if isinstance(asked, int) else 1)
+
+    def error(self, status: int, headers: Mapping[str, str], body: str) -> APIError:
+        """The typed error of an HTTP error response."""
+        return http_error(status, headers, body, request_id=self.request_id(headers))
+
+    def request_id(self, headers: Mapping[str, str]) -> Optional[str]:
+        """By the preset's header."""
+        for name in self.preset.request_ids:
+            if headers.get(name):
+                return headers[name]
+        return None
+
+    def profile(self, model: Optional[str]) -> Profile:
+        """By the preset's table; the model matters more than the name of the service."""
+        return self.preset.profile_of(model)
+
+    def continued(self, call: Call, partial: Completion, how: str) -> Call:
+        """The call that goes on from the partial text."""
+        if call.body is not None:
+            raise ConfigurationError("a body= of the provider's own can't be continued")
+        said: dict[str, Any] = {"role": "assistant", "content": sendable(partial.text)}
+        if how == "user_message":
+            messages = [*call.messages, said, {"role": "user", "content": GO_ON}]
+            return call.replace(messages=messages)
+        if how != "prefill":
+            raise ConfigurationError(f"{self.name} has no {how} to go on from")
+        said.update(self.preset.prefill_message)
+        parameters = {**call.parameters, **self.preset.prefill_body}
+        extra = dict(call.extra)
+        if self.preset.prefill_base_url:
+            extra["base_url"] = self.preset.prefill_base_url
+        return call.replace(messages=[*call.messages, said], parameters=parameters, extra=extra)
+
+    def _body(self, call: Call) -> dict[str, Any]:
+        if call.body is not None:
+            body = {**call.body, **call.parameters, "stream": True}
+            body.setdefault("model", call.model)
+        else:
+            body = {"model": call.model, "messages": [dict(m) for m in call.messages]}
+            body.update(self.preset.renamed(call.parameters))
+            body["stream"] = True
+            options = {**self.preset.stream_options, **(body.get("stream_options") or {})}
+            if options:
+                body["stream_options"] = options
+        if not body.get("model") and self.preset.needs_model:
+            raise ConfigurationError(f"{self.name} wants a model: pass model=...")
+        if body.get("model") is None:
+            body.pop("model", None)
+        return body
+
+    def _url(self, base_url: str, body: Mapping[str, Any]) -> str:
+        base, _, query = base_url.partition("?")
+        query = query or self.preset.query
+        path = self.preset.path
+        if self.preset.name == "azure":
+            base, query = azure_base(base, query, body, self.preset.query)
+        return f"{base.rstrip('/')}{path}" + (f"?{query}" if query else "")
+
+
+def azure_base(
+    base: str, query: str, body: Mapping[str, Any], default: str
+) -> tuple[str, str]:
+    """Both forms of Azure's URLs: ``…/openai/v1`` takes the deployment as the model and no version;
+    the classic form names it in the path and wants ``api-version``."""
+    base = base.rstrip("/")
+    if base.endswith("/openai/v1"):
+        return base, "" if query == default else query
+    if "/openai/deployments/" not in base:
+        if not base.endswith("/openai"):
+            base += "/openai"
+        base += f"/deployments/{body['model']}"
+    return base, query
+
+
+class ChatDecoder(Decoder):
+    """Decodes the chunks of one response."""
+
+    def __init__(self, choices: int = 1) -> None:
+        super().__init__()
+        self._wanted = max(1, choices)
+        self._seen: dict[int, _Choice] = {}
+        self._usage: dict[str, Any] = {}
+        self._begun = False
+
+    def feed(self, events: Sequence[ServerSentEvent]) -> list[Chunk]:
+        """Chunks of these events, up to a failure."""
+        chunks: list[Chunk] = []
+        for event in events:
+            data = event[1]
+            if data[:6] == "[DONE]":
+                self.closed = True
+                break
+            try:
+                payload = decode(data)
+            except MalformedStreamError as error:
+                if not self._skip(error):
+                    break
+                continue
+            # The common case: one choice, a piece of text, and nothing else of interest.
+            try:
+                (choice,) = payload["choices"]
+                delta = choice["delta"]
+                text = delta["content"]
+                plain = (
+                    len(delta) == 1
+                    and text.__class__ is str
+                    and text
+                    and self._begun
+                    and not choice["finish_reason"]
+                    and not choice["index"]
+                    and not payload.get("usage")
+                    and "error" not in payload
+                )
+            except (KeyError, TypeError, ValueError):
+                plain = False
+            if plain:
+                chunks.append(
+                    _new(Chunk, ("text", text, "", None, None, None, 0, payload, "", None, None))
+                )
+                continue
+            if event[0] == "error" or not isinstance(payload, Mapping) or payload.get("error"):
+                chunks += self._failed(payload)
+                break
+            chunks += self._payload(payload)
+            if self.failure is not None:
+                break
+        return chunks
+
+    def strays(self, lines: Sequence[str]) -> None:
+        """``error: {…}`` as a field (old llama.cpp), or a bare JSON error over several lines."""
+        if self.failure is not None or self.finished:
+            return
+        for text in ("\n".join(lines), *(line.partition(":")[2] for line in lines)):
+            payload = _maybe_json(text)
+            if isinstance(payload, Mapping) and (payload.get("error") or "message" in payload):
+                self._failed(payload)
+                return
+
+    def whole(self, payload: Any) -> list[Chunk]:
+        """A plain answer: the server did not stream."""
+        if not isinstance(payload, Mapping) or "choices" not in payload or payload.get("error"):
+            return self._failed(payload)
+        choices = [
+            {**choice, "delta": choice.get("message") or {"content": choice.get("text")}}
+            for choice in payload["choices"]
+            if isinstance(choice, Mapping)
+        ]
+        return self._payload({**payload, "choices": choices})
+
+    def end(self, tail: str) -> list[Chunk]:
+        """An end mark without its blank line is one; an error object may stand there bare."""
+        text = tail.strip()
+        if text.startswith("data:"):
+            text = text[5:].strip()
+        if text == "[DONE]":
+            self.closed = True
+        elif text and not self.finished:
+            payload = _maybe_json(text)
+            if isinstance(payload, Mapping) and payload.get("error"):
+                return self._failed(payload)
+            self.strays(tail.splitlines())
+        return []
+
+    def _skip(self, error: MalformedStreamError) -> bool:
+        if self.skip_malformed:
+            self.malformed.append(error)
+            return True
+        self.failure = error
+        return False
+
+    def _failed(self, payload: Any) -> list[Chunk]:
+        """An error in place of, or along with, an answer. Its text was not delivered as content."""
+        facts = error_facts(payload)
+        self.failure = api_error(
+            facts.message or f"the stream ended in an error: {str(payload)[:200]}",
+            status=None,
+            code=facts.code,
+            type=facts.type or (str(facts.status) if facts.status else None),
+            body=payload,
+            retry_after=retry_after({}, payload),
+            in_stream=True,
+        )
+        return []
+
+    def _payload(self, payload: Mapping[str, Any]) -> list[Chunk]:
+        self._begun = True
+        self.id = self.id or payload.get("id") or None
+        self.model = self.model or payload.get("model") or None
+        chunks: list[Chunk] = []
+        choices = payload.get("choices")
+        for choice in choices if isinstance(choices, list) else ():
+            if isinstance(choice, Mapping):
+                self._choice(choice, payload, chunks)
+        self._add_usage(payload, chunks)
+        groq = payload.get("x_groq")
+        if isinstance(groq, Mapping) and groq.get("error"):
+            self._failed({"error": groq["error"]})
+            self.finished = False
+        elif self.failure is None:
+            self.finished = len(self._seen) >= self._wanted and all(
+                seen.finish for seen in self._seen.values()
+            )
+        return chunks or [Chunk("other", raw=payload)]
+
+    def _choice(
+        self, choice: Mapping[str, Any], payload: Mapping[str, Any], chunks: list[Chunk]
+    ) -> None:
+        index = choice.get("index")
+        index = index if isinstance(index, int) else 0
+        delta = choice.get("delta")
+        if not isinstance(delta, Mapping):
+            text = choice.get("text")
+            if "delta" in choice or "text" in choice or choice.get("finish_reason"):
+                delta = {"content": text}
+            else:
+                return self._annotation(payload, chunks)
+        seen = self._seen.get(index)
+        if seen is None:
+            seen = self._seen[index] = _Choice()
+        self._delta(delta, seen, index, payload, chunks)
+        self._finish(choice, seen, index, payload, chunks)
+        return None
+
+    @staticmethod
+    def _annotation(payload: Mapping[str, Any], chunks: list[Chunk]) -> None:
+        """Azure's asynchronous filter: a choice without delta, also behind the finish."""
+        chunks.append(Chunk("other", raw=payload))
+
+    def _delta(
+        self,
+        delta: Mapping[str, Any],
+        seen: _Choice,
+        index: int,
+        payload: Mapping[str, Any],
+        chunks: list[Chunk],
+    ) -> None:
+        content = delta.get("content")
+        reasoning = _reasoning(delta)
+        if isinstance(content, list):
+            thought, content, cited = _parts(content)
+            reasoning += thought
+            for citation in cited:
+                chunks.append(Chunk("citation", citation=citation, index=index, raw=payload))
+        if reasoning:
+            chunks.append(Chunk("reasoning", reasoning=reasoning, index=index, raw=payload))
+        if isinstance(content, str) and content:
+            chunks.append(Chunk("text", content, index=index, raw=payload))
+        refusal = delta.get("refusal")
+        if isinstance(refusal, str) and refusal:
+            seen.refused = True
+            chunks.append(Chunk("refusal", refusal=refusal, index=index, raw=payload))
+        for note in delta.get("annotations") or ():
+            if isinstance(note, Mapping):
+                chunks.append(Chunk("citation", citation=note, index=index, raw=payload))
+        for fragment in seen.calls.fragments(delta):
+            chunks.append(Chunk("tool_call", tool_call=fragment, index=index, raw=payload))
+
+    def _finish(
+        self,
+        choice: Mapping[str, Any],
+        seen: _Choice,
+        index: int,
+        payload: Mapping[str, Any],
+        chunks: list[Chunk],
+    ) -> None:
+        reason = choice.get("finish_reason")
+        if not isinstance(reason, str) or not reason or seen.finish is not None:
+            return
+        if reason.lower() in FAILURES:
+            self._failed({"error": {"message": f"finish_reason {reason!r}", "type": reason}})
+            return
+        seen.finish = reason
+        normal = FINISH.get(reason.lower(), "stop")
+        if normal == "stop" and seen.refused:
+            normal = "refusal"
+        elif normal == "stop" and seen.calls.begun:
+            normal = "tool_calls"
+        chunks.append(
+            Chunk(
+                "finish", finish_reason=normal, index=index, raw=payload, raw_finish_reason=reason
+            )
+        )
+
+    def _add_usage(self, payload: Mapping[str, Any], chunks: list[Chunk]) -> None:
+        usage = payload.get("usage")
+        groq = payload.get("x_groq")
+        if not usage and isinstance(groq, Mapping):
+            usage = groq.get("usage")
+        if isinstance(usage, Mapping) and usage:
+            merge(self._usage, usage)
+            chunks.append(Chunk("usage", usage=chat_usage(self._usage), raw=payload))
+
+
+class _Choice:
+    """What is remembered of one choice."""
+
+    __slots__ = ("finish", "refused", "calls")
+
+    def __init__(self) -> None:
+        self.finish: Optional[str] = None
+        self.refused = False
+        self.calls = ToolCalls()
+
+
+class ToolCalls:
+    """Gives the fragments of a choice's tool calls a stable index.
+
+    A new id under an index that is in use, or without one, begins a new call; arguments may be
+    objects, or repeat all that came before; names and ids may be repeated.
+    """
+
+    def __init__(self) -> None:
+        self._by_index: dict[Any, int] = {}
+        self._ids: list[str] = []
+        self._names: list[str] = []
+        self._arguments: list[str] = []
+
+    @property
+    def begun(self) -> bool:
+        """True once there was a call."""
+        return bool(self._ids)
+
+    def fragments(self, delta: Mapping[str, Any]) -> list[ToolCallFragment]:
+        """The fragments in a delta."""
+        found = []
+        for call in delta.get("tool_calls") or ():
+            if isinstance(call, Mapping):
+                found.append(self._fragment(call))
+        legacy = delta.get("function_call")
+        if isinstance(legacy, Mapping):
+            found.append(self._fragment({"index": 0, "function": legacy}))
+        return found
+
+    def _fragment(self, call: Mapping[str, Any]) -> ToolCallFragment:
+        function = call.get("function")
+        function = function if isinstance(function, Mapping) else {}
+        id = call.get("id") or ""
+        name = function.get("name") or ""
+        arguments = as_json(function.get("arguments"))
+        place = self._place(call.get("index"), id, name, arguments)
+        first = place == len(self._ids)
+        if first:
+            self._ids.append(id)
+            self._names.append(name)
+            self._arguments.append("")
+        new_id = id if first or not self._ids[place] else ""
+        new_name = name if first or not self._names[place] else ""
+        self._ids[place] = self._ids[place] or id
+        self._names[place] = self._names[place] or name
+        fresh = self._fresh(place, arguments)
+        return ToolCallFragment(place, new_id, new_name, fresh)
+
+    def _place(self, index: Any, id: str, name: str, arguments: str) -> int:
+        known = self._by_index.get(index) if index is not None else len(self._ids) - 1
+        if known is None or known < 0:
+            known = len(self._ids)
+        elif id and self._ids[known] and id != self._ids[known]:
+            # A new id: another call, unless it is one that was seen before.
+            known = self._ids.index(id) if id in self._ids else len(self._ids)
+        elif index is None and not id and name and whole(self._arguments[known]):
+            known = len(self._ids)  # no index and no id: a name behind a whole call begins anew
+        if index is not None:
+            self._by_index[index] = known
+        return known
+
+    def _fresh(self, place: int, arguments: str) -> str:
+        """What is new of the arguments: some servers repeat all so far in each fragment."""
+        so_far = self._arguments[place]
+        if len(so_far) > 1 and arguments.startswith(so_far) and so_far[:1] == "{":
+            arguments = arguments[len(so_far) :]
+        self._arguments[place] = so_far + arguments
+        return arguments
+
+
+def whole(arguments: str) -> bool:
+    """True for arguments that are a JSON value by themselves."""
+    try:
+        json.loads(arguments)
+    except ValueError:
+        return False
+    return True
+
+
+def as_json(arguments: Any) -> str:
+    """Arguments as text: objects in compact JSON."""
+    if arguments is None:
+        return ""
+    if isinstance(arguments, str):
+        return arguments
+    return json.dumps(arguments, ensure_ascii=False, separators=(",", ":"))
+
+
+def merge(into: dict[str, Any], usage: Mapping[str, Any]) -> None:
+    """Later figures overwrite earlier ones; null never erases."""
+    for name, value in usage.items():
+        if isinstance(value, Mapping) and isinstance(into.get(name), dict):
+            merge(into[name], value)
+        elif value is not None or name not in into:
+            into[name] = dict(value) if isinstance(value, Mapping) else value
+
+
+def chat_usage(raw: Mapping[str, Any]) -> Usage:
+    """The family's usage in the project's words."""
+
+    def count(value: Any) -> int:
+        return value if isinstance(value, int) and value >= 0 else 0
+
+    asked, written = count(raw.get("prompt_tokens")), count(raw.get("completion_tokens"))
+    out = raw.get("completion_tokens_details") or {}
+    into = raw.get("prompt_tokens_details") or {}
+    cached = into.get("cached_tokens") if isinstance(into, Mapping) else None
+    return Usage(
+        asked,
+        written,
+        count(out.get("reasoning_tokens") if isinstance(out, Mapping) else None),
+        count(cached if cached is not None else raw.get("prompt_cache_hit_tokens")),
+        count(raw.get("total_tokens")) or asked + written,
+        False,
+        dict(raw),
+    )
+
+
+def sendable(text: str) -> str:
+    """Text that can go back to a server: half a character at its end is left out."""
+    return text.rstrip("\ufffd").encode("utf-8", "ignore").decode()
+
+
+def _reasoning(delta: Mapping[str, Any]) -> str:
+    for name in _REASONING:
+        value = delta.get(name)
+        if isinstance(value, str) and value:
+            return value
+    pieces = []
+    for detail in delta.get("reasoning_details") or ():
+        if isinstance(detail, Mapping):
+            text = detail.get("text") or detail.get("summary")
+            pieces.append(text if isinstance(text, str) else "")
+    return "".join(pieces)
+
+
+def _parts(content: list[Any]) -> tuple[str, str, list[Mapping[str, Any]]]:
+    """Mistral's content lists: reasoning, text, references."""
+    reasoning, text, cited = "", "", []
+    for part in content:
+        if isinstance(part, str):
+            text += part
+        elif not isinstance(part, Mapping):
+            continue
+        elif part.get("type") == "thinking":
+            inner = part.get("thinking")
+            items = inner if isinstance(inner, list) else [inner]
+            for item in items:
+                piece = item.get("text") if isinstance(item, Mapping) else item
+                reasoning += piece if isinstance(piece, str) else ""
+        elif part.get("type") == "reference":
+            cited.append(part)
+        elif isinstance(part.get("text"), str):
+            text += part["text"]
+    return reasoning, text, cited
+
+
+def _maybe_json(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return None

@@ -1,0 +1,45 @@
+"""Payloads: the JSON of one event, decoded quickly and safely.
+
+Here lives the one way in which providers read JSON from the wire.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from streamsafe.errors import MalformedStreamError
+
+_scan = json.JSONDecoder().raw_decode
+
+#: What an error shows of data that is no JSON.
+SHOWN = 200
+
+
+def decode(data: str) -> Any:
+    """The value; MalformedStreamError for anything that is not exactly one JSON value."""
+    try:
+        # raw_decode is twice as fast as loads; it wants no space before, and leaves what trails.
+        value, end = _scan(data)
+    except ValueError:
+        return _slowly(data)
+    if end != len(data) and data[end:].strip():
+        raise malformed(data, f"something follows the JSON at {end}")
+    return value
+
+
+def _slowly(data: str) -> Any:
+    try:
+        return json.loads(data)
+    except ValueError as error:
+        raise malformed(data, str(error)) from error
+    except RecursionError as error:
+        raise malformed(data, "nested too deeply") from error
+
+
+def malformed(data: str, why: str) -> MalformedStreamError:
+    """The error for an event whose data can't be read."""
+    return MalformedStreamError(
+        f"an event is no JSON ({why}); it begins: {data[:SHOWN]!r}",
+        hint="the server or something between broke the event; on_malformed='skip' passes over it",
+    )

@@ -1,0 +1,365 @@
+"""Presets: the services as data: address, key, headers, quirks. No code of theirs is here.
+
+Here lives what a name such as "groq" stands for, and how a name becomes a provider and a target.
+The provider classes are named by their path and imported only when used.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import os
+import re
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, NamedTuple, Optional, Union, cast
+
+from streamsafe.errors import ConfigurationError
+from streamsafe.providers.base import Profile, Provider, Target
+
+#: Where third parties announce their providers: name -> a callable that takes no arguments.
+ENTRY_POINTS = "streamsafe.providers"
+
+_NO_MAP: Mapping[str, Any] = MappingProxyType({})
+
+
+class Preset(NamedTuple):
+    """One service.
+
+    ``kind`` is the path of the provider class, ``module:Class``. ``base_url`` ends where the vendor's
+    own SDK ends it. ``keys`` and ``urls`` are the environment variables asked in turn. ``auth`` is
+    the header that carries the key, with ``{}`` for it. ``stream_options`` are sent where the caller
+    says nothing else; ``rename`` gives parameters the API's names. ``profiles`` are (pattern of the
+    model, Profile), the first that matches; what a prefill needs besides stands in ``prefill_*``.
+    """
+
+    name: str
+    kind: str = "openai_chat:OpenAIChat"
+    base_url: str = ""
+    keys: tuple[str, ...] = ()
+    urls: tuple[str, ...] = ()
+    needs_key: bool = True
+    needs_model: bool = True
+    auth: tuple[str, str] = ("Authorization", "Bearer {}")
+    headers: Mapping[str, str] = _NO_MAP
+    path: str = "/chat/completions"
+    query: str = ""
+    request_ids: tuple[str, ...] = ("x-request-id",)
+    stream_options: Mapping[str, Any] = _NO_MAP
+    rename: Mapping[str, str] = _NO_MAP
+    profiles: tuple[tuple[str, Profile], ...] = ()
+    prefill_message: Mapping[str, Any] = _NO_MAP
+    prefill_body: Mapping[str, Any] = _NO_MAP
+    prefill_base_url: str = ""
+    framing: str = "sse"
+
+    def profile_of(self, model: Optional[str]) -> Profile:
+        """How answers of this model can be gone on with."""
+        for pattern, profile in self.profiles:
+            if re.search(pattern, model or "", re.I):
+                return profile
+        return Profile()
+
+    def renamed(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        """The parameters under the API's names."""
+        return {self.rename.get(name, name): value for name, value in parameters.items()}
+
+
+_USAGE = {"include_usage": True}
+#: The padding that OpenAI adds to every chunk hides token lengths on the wire; over TLS to the
+#: vendor itself it is a third of the bytes.
+_OPENAI_OPTIONS = {"include_usage": True, "include_obfuscation": False}
+_LOCAL = {"needs_key": False, "needs_model": False}
+_TRAILING = (("", Profile("yes")),)
+_UNSURE = (("", Profile("unsure")),)
+_EXACT_FLAGS = {"continue_final_message": True, "add_generation_prompt": False}
+
+_ALL = (
+    Preset(
+        "openai",
+        base_url="https://api.openai.com/v1",
+        keys=("OPENAI_API_KEY",),
+        urls=("OPENAI_BASE_URL",),
+        stream_options=_OPENAI_OPTIONS,
+    ),
+    Preset(
+        "openai_responses",
+        "openai_responses:OpenAIResponses",
+        "https://api.openai.com/v1",
+        keys=("OPENAI_API_KEY",),
+        urls=("OPENAI_BASE_URL",),
+        path="/responses",
+        profiles=(("", Profile("no", cursor="sequence_number")),),
+    ),
+    Preset(
+        "openai_completions",
+        "openai_completions:OpenAICompletions",
+        "https://api.openai.com/v1",
+        keys=("OPENAI_API_KEY",),
+        urls=("OPENAI_BASE_URL",),
+        path="/completions",
+        stream_options=_USAGE,
+        profiles=(("", Profile("yes", exact=True, user_message=False)),),
+    ),
+    Preset(
+        "azure",
+        base_url="",
+        keys=("AZURE_OPENAI_API_KEY", "AZURE_OPENAI_AD_TOKEN"),
+        urls=("AZURE_OPENAI_ENDPOINT",),
+        auth=("api-key", "{}"),
+        query="api-version=2024-10-21",
+        request_ids=("apim-request-id", "x-request-id", "x-ms-client-request-id"),
+        stream_options=_USAGE,
+    ),
+    Preset(
+        "anthropic",
+        "anthropic:Anthropic",
+        "https://api.anthropic.com",
+        keys=("ANTHROPIC_API_KEY",),
+        urls=("ANTHROPIC_BASE_URL",),
+        auth=("x-api-key", "{}"),
+        path="/v1/messages",
+        request_ids=("request-id",),
+    ),
+    Preset(
+        "gemini",
+        "gemini:Gemini",
+        "https://generativelanguage.googleapis.com",
+        keys=("GEMINI_API_KEY", "GOOGLE_API_KEY"),
+        auth=("x-goog-api-key", "{}"),
+        path="/v1beta",
+        request_ids=("x-request-id",),
+    ),
+    Preset(
+        "vertex",
+        "gemini:Gemini",
+        "",
+        keys=("VERTEX_ACCESS_TOKEN", "GOOGLE_OAUTH_ACCESS_TOKEN"),
+        urls=("VERTEX_BASE_URL",),
+        path="",
+    ),
+    Preset(
+        "mistral",
+        base_url="https://api.mistral.ai/v1",
+        keys=("MISTRAL_API_KEY",),
+        request_ids=("x-kong-request-id", "mistral-correlation-id", "x-request-id"),
+        rename={"seed": "random_seed"},
+        profiles=(("", Profile("yes", echoes=True)),),
+        prefill_message={"prefix": True},
+    ),
+    Preset(
+        "cohere",
+        "cohere:Cohere",
+        "https://api.cohere.com",
+        keys=("CO_API_KEY", "COHERE_API_KEY"),
+        path="/v2/chat",
+        request_ids=("x-debug-trace-id",),
+    ),
+    Preset(
+        "ollama",
+        "ollama:Ollama",
+        "http://localhost:11434",
+        keys=("OLLAMA_API_KEY",),
+        urls=("OLLAMA_HOST",),
+        needs_key=False,
+        path="/api/chat",
+        framing="ndjson",
+        profiles=_UNSURE,
+    ),
+    Preset(
+        "ollama_generate",
+        "ollama:OllamaGenerate",
+        "http://localhost:11434",
+        keys=("OLLAMA_API_KEY",),
+        urls=("OLLAMA_HOST",),
+        needs_key=False,
+        path="/api/generate",
+        framing="ndjson",
+        profiles=_UNSURE,
+    ),
+    Preset(
+        "ollama_openai",
+        base_url="http://localhost:11434/v1",
+        keys=("OLLAMA_API_KEY",),
+        needs_key=False,
+        stream_options=_USAGE,
+        profiles=_UNSURE,
+    ),
+    Preset(
+        "deepseek",
+        base_url="https://api.deepseek.com",
+        keys=("DEEPSEEK_API_KEY",),
+        profiles=(("", Profile("yes", exact=True)),),
+        prefill_message={"prefix": True},
+        prefill_base_url="https://api.deepseek.com/beta",
+    ),
+    Preset(
+        "openrouter",
+        base_url="https://openrouter.ai/api/v1",
+        keys=("OPENROUTER_API_KEY",),
+        request_ids=("x-generation-id", "x-request-id"),
+        profiles=(
+            # The newest Claude and Gemini models refuse a prefill, through whatever router.
+            (r"claude-.*(?:4[.-][6-9]|[5-9])|gemini-3\.[6-9]|gpt|/o\d", Profile("no")),
+            ("", Profile("unsure")),
+        ),
+    ),
+    Preset(
+        "groq",
+        base_url="https://api.groq.com/openai/v1",
+        keys=("GROQ_API_KEY",),
+        profiles=_UNSURE,
+    ),
+    Preset(
+        "together",
+        base_url="https://api.together.xyz/v1",
+        keys=("TOGETHER_API_KEY",),
+    ),
+    Preset(
+        "vllm",
+        base_url="http://localhost:8000/v1",
+        keys=("VLLM_API_KEY",),
+        **_LOCAL,  # type: ignore[arg-type]
+        stream_options=_USAGE,
+        profiles=(("", Profile("yes", exact=True)),),
+        prefill_body=_EXACT_FLAGS,
+    ),
+    Preset(
+        "llamacpp",
+        base_url="http://localhost:8080/v1",
+        keys=("LLAMA_API_KEY",),
+        **_LOCAL,  # type: ignore[arg-type]
+        stream_options=_USAGE,
+        profiles=(("", Profile("yes", exact=True)),),
+    ),
+    Preset(
+        "lmstudio",
+        base_url="http://localhost:1234/v1",
+        keys=("LMSTUDIO_API_KEY",),
+        **_LOCAL,  # type: ignore[arg-type]
+        stream_options=_USAGE,
+        profiles=_UNSURE,
+    ),
+    Preset(
+        "tgi",
+        base_url="http://localhost:3000/v1",
+        keys=("HF_TOKEN", "TGI_API_KEY"),
+        **_LOCAL,  # type: ignore[arg-type]
+        stream_options=_USAGE,
+        profiles=(("", Profile("yes", strips=True)),),
+    ),
+    Preset(
+        "openai_compatible",
+        keys=("OPENAI_COMPATIBLE_API_KEY",),
+        urls=("OPENAI_COMPATIBLE_BASE_URL",),
+        **_LOCAL,  # type: ignore[arg-type]
+        stream_options=_USAGE,
+        profiles=_UNSURE,
+    ),
+)
+
+#: All presets by name.
+PRESETS: Mapping[str, Preset] = MappingProxyType({preset.name: preset for preset in _ALL})
+
+#: What a service without an address of its own may be told, as an example.
+_EXAMPLES = {
+    "azure": "https://NAME.openai.azure.com or https://NAME.openai.azure.com/openai/v1",
+    "vertex": "https://LOCATION-aiplatform.googleapis.com/v1/projects/PROJECT/locations/"
+    "LOCATION/publishers/google",
+    "openai_compatible": "http://localhost:8000/v1",
+}
+
+
+def provider(which: Union[str, Provider]) -> Provider:
+    """The provider of a preset's name, or the one that was given."""
+    if not isinstance(which, str):
+        if not callable(getattr(which, "decoder", None)):
+            raise ConfigurationError(
+                f"provider={which!r}: expected a preset's name or a Provider "
+                "(streamsafe.providers.base.Provider)"
+            )
+        return which
+    preset = PRESETS.get(which)
+    if preset is None:
+        return _foreign(which)
+    module, _, name = preset.kind.partition(":")
+    kind = getattr(importlib.import_module(f"streamsafe.providers.{module}"), name)
+    return cast(Provider, kind(preset))
+
+
+def _foreign(name: str) -> Provider:
+    """A provider that another distribution announces."""
+    from importlib.metadata import entry_points
+
+    found = entry_points()
+    group: Any
+    if hasattr(found, "select"):
+        group = found.select(group=ENTRY_POINTS)
+    else:  # Python 3.9
+        group = found.get(ENTRY_POINTS, ())
+    names = []
+    for point in group:
+        if point.name == name:
+            return provider(point.load()())
+        names.append(point.name)
+    near = difflib.get_close_matches(name, [*PRESETS, *names], 1)
+    meant = f"; did you mean {near[0]!r}?" if near else ""
+    known = ", ".join([*PRESETS, *names])
+    raise ConfigurationError(f"provider={name!r} is not known{meant} Known: {known}")
+
+
+def target(
+    provider: Provider,
+    api_key: Optional[str] = None,
+    base_url: Optional[str] = None,
+    headers: Optional[Mapping[str, str]] = None,
+    *,
+    keyless: bool = False,
+    environ: Optional[Mapping[str, str]] = None,
+) -> Target:
+    """Address, key and headers, of the arguments or the environment.
+
+    ``keyless``: the program's own ``requests.Session`` may bring the credentials. Raises
+    ConfigurationError that names the argument and the variable which are missing.
+    """
+    preset = getattr(provider, "preset", None)
+    if not isinstance(preset, Preset):
+        return Target(base_url or "", api_key, headers)
+    variables = os.environ if environ is None else environ
+    key = api_key or next((variables[name] for name in preset.keys if variables.get(name)), None)
+    if key is None and preset.needs_key and not keyless:
+        raise ConfigurationError(
+            f"{preset.name} wants a key: pass api_key=... or set {' or '.join(preset.keys)}"
+        )
+    url = base_url or next((variables[name] for name in preset.urls if variables.get(name)), "")
+    url = _with_scheme(url or preset.base_url)
+    if not url:
+        raise ConfigurationError(
+            f"{preset.name} wants base_url=..., such as {_EXAMPLES[preset.name]}"
+            + (f" (or set {preset.urls[0]})" if preset.urls else "")
+        )
+    return Target(url, key, {**_auth(preset, key, variables), **(headers or {})})
+
+
+def _with_scheme(url: str) -> str:
+    """OLLAMA_HOST and the like often come without one."""
+    if not url or "://" in url:
+        return url
+    return f"http://{url}"
+
+
+def _auth(preset: Preset, key: Optional[str], variables: Mapping[str, str]) -> dict[str, str]:
+    headers = dict(preset.headers)
+    if key is None:
+        return headers
+    if not key.isascii() or not key.isprintable() or key != key.strip():
+        raise ConfigurationError(
+            f"the key for {preset.name} has blanks, line breaks or other characters that no header "
+            "can carry; it is not shown here"
+        )
+    name, form = preset.auth
+    if preset.name == "azure" and (key.startswith("eyJ") or key.startswith("Bearer ")):
+        name, form = "Authorization", "Bearer {}"  # an Entra token, no key of the resource
+        key = key.removeprefix("Bearer ")
+    headers[name] = form.format(key)
+    return headers
