@@ -1,0 +1,185 @@
+"""Share: the figures of this process, added to those of others in a store.
+
+Here lives when and under which names figures are sent, and what the whole is. Streams never
+wait for the store: a thread of this module's sends what they added, about once a second.
+"""
+
+from __future__ import annotations
+
+import atexit
+import json
+import logging
+import os
+import socket
+import threading
+from typing import Any, Callable, Optional
+
+from streamsafe.observe.figures import Figures, Ledger
+from streamsafe.observe.report import Picture
+from streamsafe.observe.stores import Bucket, Document, Store
+from streamsafe.observe.tallies import Ticks
+from streamsafe.observe.windows import SPANS
+
+logger = logging.getLogger("streamsafe")
+
+#: Seconds between two sendings, and rounds without news after which the thread ends.
+INTERVAL = 1.0
+IDLE_ROUNDS = 2
+#: What a process says of its streams counts as "now" for so long: some missed sendings.
+FRESH = 10.0
+#: A document outlives its process by this, because its failures are still of interest.
+KEEP_DOCUMENT = 3600.0
+
+#: Between provider, model and name in the store; a control character stands in none of them.
+_SEPARATOR = "\x1f"
+
+#: What this process tells of itself: "active", "active_tokens", "streams", "failures".
+Describe = Callable[[], dict[str, Any]]
+
+
+class Share:
+    """Adds one monitor's figures to a store. Thread-safe; a forked child starts empty.
+
+    ``describe`` is called for the process's document, with no lock held.
+    """
+
+    def __init__(self, store: Store, clock: Ticks, describe: Describe) -> None:
+        self._store = store
+        self._clock = clock
+        self._describe = describe
+        #: The message of the last failure of the store, or None while it works.
+        self.failure: Optional[str] = None
+        self.forked()
+
+    def forked(self) -> None:
+        """Begin anew, also in a forked child: what was pending is the parent's to send."""
+        self.process = f"{socket.gethostname()}:{os.getpid()}:{os.urandom(4).hex()}"
+        # Guards _pending and _thread.
+        self._wakeup = threading.Condition(threading.Lock())
+        # Held while the store is talked to, so that figures arrive in one piece and once.
+        self._sending = threading.Lock()
+        self._pending = Ledger()
+        self._thread: Optional[threading.Thread] = None
+
+    def add(self, group: tuple[str, str], figures: Figures) -> None:
+        """Have figures sent soon. Never waits for the store."""
+        with self._wakeup:
+            self._pending.add(group, figures)
+            if self._thread is None:
+                # Daemonic because a store that hangs must not hold the program's end up; what
+                # is pending then is sent by the exit handler, or lost after its time limit.
+                self._thread = threading.Thread(
+                    target=self._run, name="streamsafe-share", daemon=True
+                )
+                self._thread.start()
+                atexit.register(self.publish)
+
+    def publish(self) -> bool:
+        """Send now what is pending; False if the store failed: it is kept and sent later.
+
+        For the end of a process that skips exit handlers (``multiprocessing``, ``os._exit``).
+        """
+        with self._sending:
+            with self._wakeup:
+                pending, self._pending = self._pending, Ledger()
+            wall = self._clock.wall()
+            said = {**self._describe(), "process": self.process, "wall": wall}
+            document = Document(self.process, KEEP_DOCUMENT, json.dumps(said, default=str))
+            try:
+                self._store.publish(_buckets(pending, wall), document, wall)
+            except Exception as error:  # of any library: the figures must survive it
+                with self._wakeup:
+                    self._pending.merge(pending)
+                self._failed(error)
+                return False
+            self.failure = None
+            return True
+
+    def picture(self) -> Optional[Picture]:
+        """The whole over all processes, this one's latest included; None if the store fails."""
+        self.publish()
+        wall = self._clock.wall()
+        try:
+            ledger = _ledger(self._store.numbers(["all"]))
+            windows = {}
+            for span in SPANS:
+                now = span.slot(wall)
+                names = [f"{span.name}:{now - back}" for back in range(span.slots)]
+                windows[span.name] = Figures.of_flat(self._store.numbers(names))
+            documents = self.documents(wall)
+        except Exception as error:
+            self._failed(error)
+            return None
+        return Picture(
+            ledger,
+            windows,
+            sum(document["active"] for document in documents),
+            sum(document["active_tokens"] for document in documents),
+            len(documents),
+        )
+
+    def others(self) -> list[dict[str, Any]]:
+        """The documents of all other processes; none if the store fails."""
+        try:
+            documents = self.documents(self._clock.wall())
+        except Exception as error:
+            self._failed(error)
+            return []
+        return [document for document in documents if document["process"] != self.process]
+
+    def documents(self, wall: float) -> list[dict[str, Any]]:
+        """What all processes said; of one that fell silent only its failures are left."""
+        found = []
+        for text in self._store.documents(wall):
+            document = json.loads(text)
+            if abs(wall - document["wall"]) > FRESH:
+                document.update(active=0, active_tokens=0, streams=[])
+            found.append(document)
+        return found
+
+    def _run(self) -> None:
+        idle = 0
+        while True:
+            self.publish()
+            active = self._describe()["active"]
+            with self._wakeup:
+                self._wakeup.wait(INTERVAL)
+                idle = 0 if active or self._pending.groups else idle + 1
+                if idle >= IDLE_ROUNDS:
+                    self._thread = None
+                    atexit.unregister(self.publish)
+                    return
+
+    def _failed(self, error: Exception) -> None:
+        # Once for each outage: a store that is away for an hour must not fill the log.
+        if self.failure is None:
+            logger.warning("the monitor's store fails, figures are kept here: %r", error)
+        self.failure = repr(error)
+
+
+def _buckets(pending: Ledger, wall: float) -> list[Bucket]:
+    """Pending figures as what a store adds: for ever by group, and to the current windows."""
+    if not pending.groups:
+        return []
+    named = {
+        _SEPARATOR.join((*group, name)): number
+        for group, figures in pending.groups.items()
+        for name, number in figures.flat().items()
+    }
+    total = pending.total().flat()
+    buckets = [Bucket("all", 0.0, named)]
+    for span in SPANS:
+        keep = float(span.seconds + span.width)
+        buckets.append(Bucket(f"{span.name}:{span.slot(wall)}", keep, total))
+    return buckets
+
+
+def _ledger(numbers: dict[str, float]) -> Ledger:
+    groups: dict[tuple[str, str], dict[str, float]] = {}
+    for named, number in numbers.items():
+        provider, model, name = named.split(_SEPARATOR, 2)
+        groups.setdefault((provider, model), {})[name] = number
+    ledger = Ledger()
+    for group, flat in groups.items():
+        ledger.add(group, Figures.of_flat(flat))
+    return ledger
