@@ -82,10 +82,10 @@ class StreamingError(Exception):
 
     def mask(self, secrets: tuple[str, ...]) -> None:
         """Put *** wherever one of the secrets stands: servers echo keys in their errors."""
-        self.args = tuple(_masked(arg, secrets) for arg in self.args)
+        self.args = tuple(masked(arg, secrets) for arg in self.args)
         for name, value in list(self.__dict__.items()):
             if name not in ("partial", "attempts"):
-                setattr(self, name, _masked(value, secrets))
+                setattr(self, name, masked(value, secrets))
 
 
 class ConfigurationError(StreamingError, ValueError):
@@ -264,16 +264,17 @@ class StreamCancelledError(StreamingError):
         self.reason = reason
 
 
-def _masked(value: Any, secrets: tuple[str, ...]) -> Any:
+def masked(value: Any, secrets: tuple[str, ...]) -> Any:
+    """The value with *** wherever one of the secrets stands in its texts."""
     if isinstance(value, str):
         for secret in secrets:
             if secret:
                 value = value.replace(secret, _MASK)
         return value
     if isinstance(value, Mapping):
-        return {name: _masked(item, secrets) for name, item in value.items()}
+        return {name: masked(item, secrets) for name, item in value.items()}
     if isinstance(value, (list, tuple)) and type(value) in (list, tuple):
-        return type(value)(_masked(item, secrets) for item in value)
+        return type(value)(masked(item, secrets) for item in value)
     return value
 
 

@@ -18,6 +18,7 @@ from streamsafe.engine import watchdog
 from streamsafe.engine.clocks import Clocks
 from streamsafe.engine.timing import Clock, Deadline, Timeouts
 from streamsafe.errors import (
+    masked,
     ConnectionDroppedError,
     IncompleteStreamError,
     LimitExceededError,
@@ -142,7 +143,7 @@ class Attempt:
             reused=self._reused,
             duration=self._terms.clock.now() - self._started,
             provider=self._provider.name,
-            headers=self._headers,
+            headers=masked(self._headers, self._terms.secrets),
             **facts,
         )
 
@@ -260,8 +261,7 @@ class Attempt:
             if not decoder.finished or decoder.failure is not None:
                 raise
         else:
-            if not decoder.closed:
-                yield from self._ended(framer)
+            yield from self._ended(framer)
             response.finish()
 
     def _events(self, response: Response, framer: Framer, data: bytes) -> Iterator[list[Chunk]]:
@@ -324,7 +324,7 @@ class Attempt:
         """The body is over. Was the answer?"""
         if framer.strays:
             self._strays(framer)
-        chunks = self.decoder.end(framer.tail)
+        chunks = [] if self.decoder.closed else self.decoder.end(framer.tail)
         self.brought_content = any(chunk.kind in CONTENT_KINDS for chunk in chunks)
         if chunks:
             yield chunks
@@ -412,9 +412,6 @@ class Attempt:
 
     def _first_look(self) -> float:
         _, at = self._clocks.check(self._started)
-        warn_after = self._terms.timeouts.warn_after
-        if warn_after is not None:
-            at = min(at, self._started + warn_after)
         # The watchdog waits on the machine's clock, the limits are on the stream's.
         return watchdog.now() + max(0.0, at - self._started)
 
@@ -437,8 +434,6 @@ class Attempt:
             elif not self._warned:
                 self._warned = True
                 self._terms.on_silence(self._clocks.silence(now))
-            else:
-                again = min(again, now + (self._terms.timeouts.warn_after or 0.0))
         return machine_now + max(0.0, again - now)
 
     def _starved(self, now: float, limit: float) -> bool:

@@ -34,7 +34,7 @@ class _Stamp(NamedTuple):
 class Clocks:
     """The clocks of one attempt. ``total_at`` is when the stream's total ends, or None."""
 
-    __slots__ = ("_timeouts", "_total_at", "_total_limit", "_stamp")
+    __slots__ = ("_timeouts", "_total_at", "_total_limit", "_shortest", "_stamp")
 
     def __init__(
         self, timeouts: Timeouts, now: float, total_at: Optional[float], total_limit: float = 0.0
@@ -42,6 +42,11 @@ class Clocks:
         self._timeouts = timeouts
         self._total_at = total_at
         self._total_limit = total_limit
+        # A phase may begin at any moment, and with it a shorter limit than those that run now.
+        self._shortest = min(
+            [FINISH_GRACE]
+            + [limit for name, limit in timeouts.fields().items() if limit and name != "total"]
+        )
         self._stamp = _Stamp("opening", now, 0.0)
 
     @property
@@ -78,18 +83,15 @@ class Clocks:
     def check(self, now: float) -> tuple[Optional[Ring], float]:
         """The clock that has run out, or None; and when to ask again at the latest."""
         stamp = self._stamp
-        soonest = float("inf")
+        soonest = now + self._shortest
         if self._total_at is not None:
             if now >= self._total_at:
                 elapsed = self._total_limit + now - self._total_at
                 return Ring("total", self._total_limit, elapsed), now
-            soonest = self._total_at
+            soonest = min(soonest, self._total_at)
         for clock, limit, before in self._running(stamp):
             if stamp.since is None:
-                # The program holds a chunk: nothing ticks. Were the wait to begin right now,
-                # this is when it would be over.
-                soonest = min(soonest, now + limit)
-                continue
+                continue  # the program holds a chunk: nothing ticks
             elapsed = before + now - stamp.since
             if elapsed >= limit:
                 return Ring(clock, limit, elapsed), now
@@ -100,10 +102,8 @@ class Clocks:
         """When the silence will have lasted ``warn_after``, if it goes on; None = never."""
         limit = self._timeouts.warn_after
         phase, since, _ = self._stamp
-        if limit is None or phase not in ("first", "streaming"):
+        if limit is None or since is None or phase not in ("first", "streaming"):
             return None
-        if since is None:
-            return now + limit
         return now + limit - self.silence(now)
 
     def _running(self, stamp: _Stamp) -> list[tuple[str, float, float]]:
