@@ -299,6 +299,12 @@ class StreamMonitor:
         """
         return self._share is None or self._share.publish()
 
+    def close(self) -> None:
+        """With ``share``: send the pending figures and end the thread that does so. The monitor
+        can be used on; without it, the thread ends two seconds after the last stream."""
+        if self._share is not None:
+            self._share.close()
+
     def picture(self) -> report.Picture:
         """The figures as values, for exporters and reports of one's own: with ``share`` those of
         all processes, or of this one alone while the store fails."""

@@ -137,13 +137,26 @@ class Share:
             found.append(document)
         return found
 
+    def close(self) -> None:
+        """Send what is pending and let the thread end; figures that come later start another."""
+        self.publish()
+        with self._wakeup:
+            thread, self._thread = self._thread, None
+            atexit.unregister(self.publish)
+            self._wakeup.notify_all()
+        if thread is not None:
+            thread.join()
+
     def _run(self) -> None:
         idle = 0
         while True:
             self.publish()
             active = self._describe()["active"]
             with self._wakeup:
-                self._wakeup.wait(INTERVAL)
+                if self._thread is threading.current_thread():
+                    self._wakeup.wait(INTERVAL)
+                if self._thread is not threading.current_thread():
+                    return
                 idle = 0 if active or self._pending.groups else idle + 1
                 if idle >= IDLE_ROUNDS:
                     self._thread = None
@@ -152,9 +165,10 @@ class Share:
 
     def _failed(self, error: Exception) -> None:
         # Once for each outage: a store that is away for an hour must not fill the log.
+        said = f"{type(error).__name__}: {error}"
         if self.failure is None:
-            logger.warning("the monitor's store fails, figures are kept here: %r", error)
-        self.failure = repr(error)
+            logger.warning("the monitor's store fails, figures are kept here: %s", said)
+        self.failure = said
 
 
 def _buckets(pending: Ledger, wall: float) -> list[Bucket]:

@@ -170,7 +170,8 @@ class RedisStore:
                 socket_connect_timeout=self.TIMEOUT,
             )
         except ValueError as error:
-            raise ConfigurationError(f"share={url!r}: {error}") from error
+            # Not the URL itself: a password may stand in it.
+            raise ConfigurationError(f"share=redis://…: {error}") from error
 
     def publish(self, buckets: Sequence[Bucket], document: Document, wall: float) -> None:
         """Add the buckets' numbers and replace the process's document, all or nothing."""

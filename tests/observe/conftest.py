@@ -13,6 +13,10 @@ from streamsafe.models import Attempt, Chunk, Completion, Outcome, Request, Seam
 EPOCH = 1_700_000_000.0
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "service: needs a server program, which the test starts")
+
+
 class HandClock:
     """now() and wall() stand still until ``advance`` is called."""
 
