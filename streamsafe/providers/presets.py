@@ -20,7 +20,8 @@ from streamsafe.providers.base import Profile, Provider, Target
 #: Where third parties announce their providers: name -> a callable that takes no arguments.
 ENTRY_POINTS = "streamsafe.providers"
 
-_NO_MAP: Mapping[str, Any] = MappingProxyType({})
+# A plain dict, read-only by its type: a mapping proxy can not be pickled with a session.
+_NO_MAP: Mapping[str, Any] = {}
 
 
 class Preset(NamedTuple):

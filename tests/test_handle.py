@@ -1,0 +1,121 @@
+"""A stream read by a thread of its own."""
+
+import threading
+
+import pytest
+
+from streamsafe import AuthenticationError, Limits, RetryPolicy, StreamCancelledError, StreamSession
+from streamsafe.testing import FaultServer, reply, stall, stream, wait
+from streamsafe.testing.answers import openai_chat
+
+TEXT = "Rivers do not hurry, and yet they arrive."
+EVENTS = openai_chat(TEXT, usage=(3, 9))
+PATIENCE = 10.0
+
+
+@pytest.fixture
+def server():
+    with FaultServer() as running:
+        yield running
+        running.assert_nothing_more()
+
+
+def session(server, **settings):
+    settings = {"retry": RetryPolicy(base=0.001), "model": "m", "resume": "never", **settings}
+    return StreamSession("openai_compatible", base_url=f"{server.url}/v1", **settings)
+
+
+def test_the_result_is_the_completion(server):
+    server.expect(stream(EVENTS))
+    handle = session(server).submit("Hi")
+    assert handle.result(PATIENCE).text == TEXT
+    assert handle.done() and handle.result() is handle.stream.completion
+
+
+def test_it_reads_at_once_and_is_iterable(server):
+    server.expect(stream(EVENTS[:3], wait("more"), EVENTS[3:]))
+    handle = session(server).submit("Hi")
+    server.wait_for_request()
+    assert not handle.done()
+    chunks = iter(handle)
+    text = ""
+    while not text:
+        text += next(chunks).text
+    server.gate("more").open()
+    assert text + "".join(chunk.text for chunk in chunks) == TEXT
+    assert handle.done()
+
+
+def test_a_late_iteration_gets_all_that_came_though_the_queue_is_small(server):
+    events = openai_chat(TEXT, usage=(3, 9), reasoning="Hm.", tool_calls=[("look", {"a": 1})])
+    server.expect(stream(events))
+    handle = session(server, limits=Limits(max_queue=2)).submit("Hi")
+    completion = handle.result(PATIENCE)
+    chunks = list(handle)
+    assert "".join(chunk.text for chunk in chunks) == completion.text == TEXT
+    assert "".join(chunk.reasoning for chunk in chunks) == "Hm."
+    calls = [chunk.tool_call for chunk in chunks if chunk.tool_call]
+    assert (calls[0].name, calls[0].arguments) == ("look", completion.tool_calls[0].arguments)
+    assert chunks[-1].usage == completion.usage
+
+
+def test_a_slow_program_slows_the_server_down(server):
+    many = openai_chat("word " * 60_000)
+    server.expect(stream(many))
+    handle = session(server, limits=Limits(max_queue=4)).submit("Hi")
+    chunks = iter(handle)
+    next(chunks)
+    # The reader stands still at a full queue, whatever time passes: the rest is on the wire.
+    assert not handle.done()
+    assert len(handle._queue) <= 4
+    rest = sum(len(chunk.text) for chunk in chunks)
+    assert rest >= 5 * 60_000 - 10
+
+
+def test_an_iteration_that_is_left_does_not_hold_up_the_result(server):
+    server.expect(stream(openai_chat("word " * 5000)))
+    handle = session(server, limits=Limits(max_queue=4)).submit("Hi")
+    for _ in handle:
+        break
+    assert handle.result(PATIENCE).text_chars >= 5 * 5000 - 1
+
+
+def test_a_failure_is_raised_by_result_and_by_the_iteration(server):
+    server.expect(reply(401))
+    handle = session(server).submit("Hi")
+    with pytest.raises(AuthenticationError):
+        handle.result(PATIENCE)
+    with pytest.raises(AuthenticationError):
+        list(handle)
+
+
+def test_cancel_ends_the_reader_also_at_a_full_queue(server):
+    server.expect(stream(EVENTS, then=stall()))
+    handle = session(server, limits=Limits(max_queue=1)).submit("Hi")
+    chunks = iter(handle)
+    next(chunks)
+    handle.cancel("enough")
+    with pytest.raises(StreamCancelledError):
+        handle.result(PATIENCE)
+    assert handle.done()
+    assert not any(handle.stream_id in thread.name for thread in threading.enumerate())
+
+
+def test_waiting_has_a_limit_of_its_own_and_the_stream_goes_on(server):
+    server.expect(stream(EVENTS[:2], wait("go"), EVENTS[2:]))
+    handle = session(server).submit("Hi")
+    with pytest.raises(TimeoutError, match="has not ended"):
+        handle.result(0.05)
+    server.gate("go").open()
+    assert handle.result(PATIENCE).text == TEXT
+
+
+def test_one_iteration_at_a_time(server):
+    server.expect(stream(EVENTS[:3], wait("go"), EVENTS[3:]))
+    handle = session(server).submit("Hi")
+    chunks = iter(handle)
+    next(chunks)
+    with pytest.raises(RuntimeError, match="already"):
+        next(iter(handle))
+    server.gate("go").open()
+    list(chunks)
