@@ -101,6 +101,24 @@ class Channel:
                 return
             self._absorb()
 
+    def relay(self, other: Channel) -> None:
+        """Pass bytes on, both ways, until either side closes or resets; then so is the other.
+
+        Raises PeerGone if our own peer left before the other's did, or Stopped.
+        """
+        while True:
+            left = self._pass_on(other) or other._pass_on(self)
+            if left is self:
+                raise PeerGone("the peer left")
+            if left is other:
+                return
+            with _Selector() as selector:
+                for each in (self._sock, other._sock, self._stop):
+                    selector.register(each, selectors.EVENT_READ)
+                selector.select()
+            if self._stop.is_open():
+                raise Stopped
+
     def close(self) -> None:
         """Close in good order: over TLS with a close_notify."""
         if isinstance(self._sock, ssl.SSLSocket):
@@ -137,6 +155,26 @@ class Channel:
             return b""
         except OSError as error:
             raise PeerGone(str(error)) from error
+
+    def _pass_on(self, other: Channel) -> Optional[Channel]:
+        """Hand over what has come. The side that has left, the other being closed, or None."""
+        while True:
+            try:
+                data = bytes(self._early) or self._recv()
+                self._early.clear()
+            except PeerGone:
+                other.rst()
+                return self
+            if data is None:
+                return None
+            if not data:
+                other.close()
+                return self
+            try:
+                other.send(data)
+            except PeerGone:
+                self.rst()
+                return other
 
     def _absorb(self) -> None:
         while True:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import threading
 import zlib
+from collections.abc import Iterator
 from typing import Callable, Optional, Union
 
 from streamsafe.testing.channel import Channel
@@ -41,19 +42,22 @@ class Player:
         self._find_gate = find_gate
         self._coder = _Coder(exchange)
         self._chunked = exchange.kind == "http" and exchange.framing == "chunked"
+        self._last = False
 
-    def play(self, method: str = "GET") -> bool:
+    def play(self, method: str = "GET", last: bool = False) -> bool:
         """Play it all; True if the connection is open and fit for another request.
 
-        Raises PeerGone or Stopped from wherever it stands.
+        ``last``: the client wants no more on this connection. Raises PeerGone or Stopped from
+        wherever it stands.
         """
         exchange = self._exchange
+        self._last = last or exchange.framing == "close" or _says_close(exchange)
         if not self._steps(exchange.first):
             return False
         if exchange.kind == "http":
             self._channel.send(self._head())
             if method == "HEAD" or exchange.status in (204, 304) or exchange.status < 200:
-                return True
+                return not self._last
         return self._steps(exchange.steps)
 
     def _head(self) -> bytes:
@@ -68,7 +72,7 @@ class Player:
         elif exchange.framing == "length":
             length = exchange.declared if exchange.declared is not None else _length(exchange)
             pairs.append(("Content-Length", str(length)))
-        else:
+        if self._last and not _says_close(exchange):
             pairs.append(("Connection", "close"))
         return head(exchange.status, pairs)
 
@@ -112,10 +116,7 @@ class Player:
 
     def _chunk(self, step: Chunk) -> bool:
         # All is encoded before the first byte goes out, since the size stands in front.
-        steps = [
-            Verbatim(self._coder.encode(part)) if isinstance(part, bytes) else part
-            for part in step.steps
-        ]
+        steps = list(self._encoded(step.steps))
         size = step.size
         if size is None:
             size = sum(len(part.data) for part in steps if isinstance(part, Verbatim))
@@ -129,12 +130,25 @@ class Player:
             self._channel.send(b"\r\n")
         return True
 
+    def _encoded(self, steps: tuple[Step, ...]) -> Iterator[Step]:
+        for step in steps:
+            if isinstance(step, bytes):
+                yield Verbatim(self._coder.encode(step))
+            elif isinstance(step, Heartbeats) and step.times is not None:
+                for _ in range(step.times):
+                    yield Pause(step.every)
+                    yield Verbatim(self._coder.encode(step.data))
+            elif isinstance(step, Chunk):
+                yield from self._encoded(step.steps)
+            else:
+                yield step
+
     def _finish(self) -> bool:
         tail = self._coder.finish()
         if self._chunked:
             tail = (b"%x\r\n%b\r\n" % (len(tail), tail) if tail else b"") + b"0\r\n\r\n"
         self._channel.send(tail)
-        if self._exchange.framing == "close":
+        if self._last:
             self._channel.close()
             return False
         return True
@@ -158,6 +172,13 @@ class _Coder:
 
     def finish(self) -> bytes:
         return self._zip.flush(zlib.Z_FINISH) if self._zip is not None else b""
+
+
+def _says_close(exchange: Exchange) -> bool:
+    return any(
+        name.lower() == "connection" and value.lower() == "close"
+        for name, value in exchange.headers
+    )
 
 
 def _length(exchange: Exchange) -> int:

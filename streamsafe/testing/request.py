@@ -77,7 +77,8 @@ class RecordedRequest:
     @property
     def keeps_alive(self) -> bool:
         """True if the client means to use the connection again."""
-        return self.version == "HTTP/1.1" and "close" not in self.headers.get("connection", "")
+        said = self.headers.get("connection", "").lower()
+        return self.version == "HTTP/1.1" and "close" not in said
 
     def __repr__(self) -> str:
         return f"<{self.method} {self.path} on connection {self.connection}>"

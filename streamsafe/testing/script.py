@@ -238,7 +238,7 @@ def head(
 
 def pause(seconds: float) -> Step:
     """Say nothing for some seconds."""
-    return Pause(seconds)
+    return Pause(_seconds("pause", seconds))
 
 
 def wait(gate: Union[str, Gate, threading.Event]) -> Step:
@@ -251,7 +251,7 @@ def heartbeats(count: Optional[int] = None, every: float = 0.05, data: bytes = H
 
     ``None``: until the client leaves or the server stops. The silence comes first.
     """
-    return Heartbeats(count, every, data)
+    return Heartbeats(count, _seconds("heartbeats", every), data)
 
 
 def drip(data: Union[bytes, str], every: float, size: int = 1) -> tuple[Step, ...]:
@@ -282,7 +282,7 @@ def split(
         cuts = list(range(every, len(whole), every))
     else:
         cuts = sorted([at] if isinstance(at, int) else at or ())
-    edges = [0, *cuts, len(whole)]
+    edges = [0, *(cut for cut in cuts if cut < len(whole)), len(whole)]
     return tuple(whole[start:end] for start, end in zip(edges, edges[1:]) if start < end)
 
 
@@ -292,7 +292,10 @@ def chunk(*steps: Body, size: Optional[int] = None) -> Step:
     ``chunk(b"data: hal", fin(), size=64)`` is cut inside it; ``chunk(drip(event, 0.01))`` arrives
     byte by byte though announced at once. Without chunked framing nothing is announced.
     """
-    return Chunk(tuple(_flat(steps)), size)
+    inner = tuple(_flat(steps))
+    if size is None and any(_endless(step) for step in inner):
+        raise ValueError("a chunk without end has no size: say size=")
+    return Chunk(inner, size)
 
 
 def verbatim(data: bytes) -> Step:
@@ -346,7 +349,15 @@ def _ended(steps: tuple[Step, ...]) -> tuple[Step, ...]:
 
 
 def _endless(step: Step) -> bool:
+    if isinstance(step, Chunk):
+        return any(_endless(inner) for inner in step.steps)
     return isinstance(step, Heartbeats) and step.times is None
+
+
+def _seconds(what: str, seconds: float) -> float:
+    if not seconds >= 0:
+        raise ValueError(f"{what}({seconds}): expected seconds, 0 or more")
+    return seconds
 
 
 def _reason(status: int) -> str:

@@ -106,6 +106,15 @@ class FaultServer(Listener):
         with self._state:
             self._handler = handler
 
+    def reset(self) -> None:
+        """Forget script, handler, requests and errors: a server that outlives one test."""
+        with self._state:
+            self._script.clear()
+            self._requests.clear()
+            self._handler = None
+        with self._lock:
+            self.errors.clear()
+
     def gate(self, name: str) -> Gate:
         """The gate of this name, made when it is first asked for; see ``wait``."""
         with self._state:
@@ -155,11 +164,16 @@ class FaultServer(Listener):
                 self._error(f"connection {number}: {bad}")
                 self._player(channel, reply(400, f"{bad}\n", framing="close")).play()
                 return
-            if request is None or not self._exchange(channel, number, request):
+            if request is None:
+                return
+            request.connection = number
+            if not self._exchange(channel, reader, request):
                 return
 
-    def _exchange(self, channel: Channel, number: int, request: RecordedRequest) -> bool:
-        request.connection = number
+    def _exchange(
+        self, channel: Channel, reader: RequestReader, request: RecordedRequest
+    ) -> bool:
+        """Answer one request; True if the connection can be used again."""
         with self._state:
             self._requests.append(request)
             exchange = self._script.popleft() if self._script else None
@@ -167,15 +181,20 @@ class FaultServer(Listener):
             self._state.notify_all()
         try:
             chosen = exchange if exchange is not None else self._chosen(handler, request)
-            if chosen.kind == "connect":
-                chosen = self._unexpected(request, "came where a new connection was scripted")
-            return self._player(channel, chosen).play(request.method) and request.keeps_alive
+            return self._play(channel, reader, request, chosen)
         except PeerGone:
             request.gone_at = time.monotonic()
             request.client_gone.set()
             raise
         finally:
             request.over.set()
+
+    def _play(
+        self, channel: Channel, reader: RequestReader, request: RecordedRequest, exchange: Exchange
+    ) -> bool:
+        if exchange.kind not in ("http", "raw"):
+            exchange = self._unexpected(request, f"came where {exchange} was scripted")
+        return self._player(channel, exchange).play(request.method, not request.keeps_alive)
 
     def _chosen(self, handler: Optional[Handler], request: RecordedRequest) -> Exchange:
         if handler is None:

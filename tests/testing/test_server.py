@@ -6,6 +6,7 @@ import gzip
 import os
 import socket
 import ssl
+import sys
 import threading
 from http.client import HTTPResponse
 
@@ -229,7 +230,7 @@ def test_a_request_where_a_new_connection_was_scripted_is_an_error(server, clien
     server.expect(stream(EVENTS), on_connect(rst()))
     client.get(server.url)
     assert client.get(server.url).status_code == 500
-    with pytest.raises(AssertionError, match="new connection was scripted"):
+    with pytest.raises(AssertionError, match="(?s)came where .*connect.* was scripted"):
         server.assert_nothing_more()
 
 
@@ -293,7 +294,7 @@ def test_the_head_can_be_held_back(server, client):
     with Plain(server).ask() as plain:
         server.wait_for_request()
         plain.sock.settimeout(0.05)
-        with pytest.raises(TimeoutError):
+        with pytest.raises(socket.timeout):
             plain.sock.recv(1)
         server.gate("thought").open()
         plain.sock.settimeout(5)
@@ -420,6 +421,23 @@ def test_two_hundred_connections_at_once(server):
     assert server.connections == 200
 
 
+def test_a_client_that_wants_to_close_is_told_so_and_closed(server):
+    server.expect(stream(EVENTS), reply(200, "x", headers={"Connection": "close"}))
+    with Plain(server) as plain:
+        plain.sock.sendall(b"GET / HTTP/1.1\r\nConnection: Close\r\n\r\n")
+        assert b"Connection: close\r\n" in plain.rest()
+    with Plain(server).ask() as plain:
+        assert plain.rest().count(b"Connection: close\r\n") == 1
+
+
+def test_reset_forgets_script_requests_and_errors(server, client):
+    client.get(server.url)
+    server.expect(reply(200))
+    server.reset()
+    server.assert_nothing_more()
+    assert server.requests == ()
+
+
 def test_several_servers_run_at_once(client):
     with FaultServer() as one, FaultServer() as two:
         one.always(reply(200, "one"))
@@ -488,7 +506,7 @@ def test_a_tls_cut_has_a_close_notify_only_if_asked(notified):
                 if notified:
                     while tls.recv(4096):
                         pass
-                else:
+                elif sys.version_info >= (3, 10):  # before, Python takes the one for the other
                     with pytest.raises(ssl.SSLEOFError):
                         while tls.recv(4096):
                             pass
