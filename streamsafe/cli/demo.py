@@ -115,6 +115,12 @@ class Show:
 
     def observe(self, record: Record) -> None:
         """Print a line for what the newcomer should see."""
+        try:
+            self._show(record)
+        except BrokenPipeError:
+            pass  # the next piece of text meets it again, where it ends the demo
+
+    def _show(self, record: Record) -> None:
         paint, symbol = self._style.paint, self._style.symbol
         if isinstance(record, AttemptStarted):
             number = paint(f"{record.number:2}", "cyan", "bold")
