@@ -27,8 +27,8 @@ from streamsafe.observe.windows import SPANS, Windows
 RUNNING = ("pending", "streaming", "retrying")
 STATUSES = (*RUNNING, "complete", "failed", "cancelled", "lost")
 
-#: How many streams and failures a process shows the others.
-MAX_SHOWN_STREAMS = 200
+#: How many streams and failures a process shows the others, once a second.
+MAX_SHOWN_STREAMS = 50
 MAX_SHOWN_FAILURES = 20
 
 
@@ -217,7 +217,8 @@ class StreamMonitor:
         (input and output of all attempts, running streams included; as the servers said, of
         which ``estimated_tokens`` of ended streams are guessed from lengths), ``total_bytes``,
         ``total_chunks``, ``errors_by_type`` (all failures met, also those mended by a retry: name
-        of the type to count, falling), ``processes`` (that share these figures).
+        of the type to count, falling), ``processes`` (that share these figures and were
+        heard of within the hour).
 
         Running streams hand their bytes and chunks on every five seconds, all else at once.
         """

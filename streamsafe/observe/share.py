@@ -80,11 +80,11 @@ class Share:
         For the end of a process that skips exit handlers (``multiprocessing``, ``os._exit``).
         """
         with self._sending:
-            with self._wakeup:
-                pending, self._pending = self._pending, Ledger()
             wall = self._clock.wall()
             said = {**self._describe(), "process": self.process, "wall": wall}
             document = Document(self.process, KEEP_DOCUMENT, json.dumps(said, default=str))
+            with self._wakeup:
+                pending, self._pending = self._pending, Ledger()
             try:
                 self._store.publish(_buckets(pending, wall), document, wall)
             except Exception as error:  # of any library: the figures must survive it

@@ -90,7 +90,7 @@ class SQLiteStore:
         with self._open() as db, self._transaction(db):
             db.executemany(
                 "INSERT INTO monitor_figures VALUES (?, ?, ?, ?) "
-                "ON CONFLICT DO UPDATE SET value = value + excluded.value",
+                "ON CONFLICT (bucket, name) DO UPDATE SET value = value + excluded.value",
                 rows,
             )
             db.execute(

@@ -99,7 +99,8 @@ def test_the_attribute_names_are_those_of_the_published_conventions(telemetry, l
     life(telemetry.exporter).start().attempt(body=body).opened().complete()
     used = {name for name in telemetry.span("chat gpt-4o-mini").attributes if "gen_ai" in name}
     assert len(used) > 10
-    assert used <= known
+    # The one that is younger than the last release of that list for Python 3.9.
+    assert used <= known | {"gen_ai.request.stream"}
 
 
 @pytest.mark.parametrize(
