@@ -52,8 +52,7 @@ from streamsafe.models import (
 )
 from streamsafe.session import StreamSession
 from streamsafe.stream import Stream
-
-__version__ = "0.1.0"
+from streamsafe.version import VERSION as __version__
 
 __all__ = [
     "APIError",
@@ -94,4 +93,5 @@ __all__ = [
     "ToolCall",
     "ToolCallFragment",
     "Usage",
+    "__version__",
 ]

@@ -240,7 +240,7 @@ class StreamTimeoutError(StreamInterruptedError, TimeoutError):
 
 
 class LimitExceededError(StreamingError):
-    """One of ``Limits`` was met: ``limit`` names it, ``value`` was met, ``setting`` is its bound."""
+    """One of ``Limits`` was met: ``limit`` names it; ``value`` met ``setting``, its bound."""
 
     def __init__(self, limit: str, value: int, setting: int, what: str = "") -> None:
         super().__init__(

@@ -276,7 +276,8 @@ class Run:
                     raise self.cancelled
             accumulator.fold()
             if limit is not None and accumulator.text_chars > limit:
-                raise LimitExceededError("max_text_chars", accumulator.text_chars, limit, "the text")
+                chars = accumulator.text_chars
+                raise LimitExceededError("max_text_chars", chars, limit, "the text")
 
     def _joined(self, attempt: Attempt) -> Iterator[list[Chunk]]:
         """The attempt's lists as the program is to see them; notes if there is progress."""
@@ -325,7 +326,7 @@ class Run:
         setup = self.setup
         if self._was_barred(error):
             plan = self._planned(partial, number)
-            return plan, Decision(not plan.refusal, 0.0, f"this model refuses to go on ({plan.how})")
+            return plan, Decision(not plan.refusal, 0.0, "the model refuses to be continued so")
         self._failures += 1
         plan = self._planned(partial, number)
         decision = Decision(False, 0.0, plan.refusal)

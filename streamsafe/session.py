@@ -41,8 +41,8 @@ class StreamSession:
     overridden by each stream. ``headers`` are added to each request.
 
     ``timeouts`` (a Timeouts, or a number: the total in seconds), ``retry`` (a RetryPolicy, or the
-    number of retries), ``resume`` ("auto", "continue", "restart", "never"), ``limits``, ``observers``
-    and ``journal`` hold for all streams that are not given their own.
+    number of retries), ``resume`` ("auto", "continue", "restart", "never"), ``limits``,
+    ``observers`` and ``journal`` hold for all streams that are not given their own.
 
     ``http`` is your own ``requests.Session``: its proxies, certificates, adapters and auth are then
     used. ``transport`` replaces HTTP altogether (a recorder, a replay, a fake).
@@ -116,13 +116,13 @@ class StreamSession:
     ) -> Stream:
         """A lazy Stream of the answer: nothing is sent before it is iterated.
 
-        ``prompt_or_messages``: a str, or OpenAI-style messages; or None with ``body``, the request in
-        the provider's own words, passed through untouched. ``parameters`` go into the body
+        ``prompt_or_messages``: a str, or OpenAI-style messages; or None with ``body``, the request
+        in the provider's own words, passed through untouched. ``parameters`` go into the body
         (``max_tokens``, ``temperature``, ``tools`` …).
 
         Callbacks run on the thread that reads: ``on_token(text)``; ``on_error(error)`` for each
-        failure, also one that is then retried (``error.will_retry``); ``on_retry(attempt)`` with the
-        record of the attempt that failed, before the wait; ``on_complete(completion)``. Only
+        failure, also one that is then retried (``error.will_retry``); ``on_retry(attempt)`` with
+        the record of the attempt that failed, before the wait; ``on_complete(completion)``. Only
         ``on_stall(seconds)`` runs on a helper thread of the watchdog's. One that raises ends the
         stream with that exception.
 
@@ -179,11 +179,14 @@ class StreamSession:
     ) -> EventStream[ServerSentEvent]:
         """A plain source of Server-Sent Events of any kind, reconnecting by the WHATWG's rules.
 
-        ``last_event_id``: go on behind this event. Of ``timeouts``, ``first_token`` runs to the first
-        byte and ``inactivity`` between bytes, heartbeats included; ``stall`` does not apply. ``retry``
-        counts consecutive connects that brought no event. No key of the session's is sent.
+        ``last_event_id``: go on behind this event. Of ``timeouts``, ``first_token`` runs to the
+        first byte and ``inactivity`` between bytes, heartbeats included; ``stall`` does not
+        apply. ``retry`` counts consecutive connects that brought no event. No key of the
+        session's is sent.
         """
-        return self._plain("sse", url, method, json, headers, last_event_id, timeouts, retry, limits)
+        return self._plain(
+            "sse", url, method, json, headers, last_event_id, timeouts, retry, limits
+        )
 
     def lines(
         self,

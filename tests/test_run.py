@@ -339,7 +339,7 @@ def test_a_server_that_always_breaks_at_one_place_is_given_up(server):
     assert error.partial.text == "Rivers do not"
 
 
-# -- malformed events and limits ---------------------------------------------------------------------
+# -- malformed events and limits -------------------------------------------------------------------
 
 
 def test_a_malformed_event_is_a_broken_stream(server):

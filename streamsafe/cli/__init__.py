@@ -47,7 +47,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     except BrokenPipeError:
         # The reader of our output has gone (streamsafe … | head). Python would complain once
         # more when it flushes standard output at exit.
-        sys.stdout = None  # type: ignore[assignment]
+        sys.stdout = None
         return OK
 
 

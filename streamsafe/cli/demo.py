@@ -104,7 +104,8 @@ class Show:
         paint = self._style.paint
         name = paint(f"streamsafe {__version__}", "bold")
         self._line("")
-        self._line(f" {name}  {paint('one answer, five attempts, a server that misbehaves', 'dim')}")
+        what = "one answer, five attempts, a server that misbehaves"
+        self._line(f" {name}  {paint(what, 'dim')}")
         self._line("")
 
     def text(self, text: str) -> None:
@@ -168,7 +169,8 @@ class Show:
         proof = f"{len(text)} characters, each of them once" if same else "the text differs!"
         self._line(f"   {paint('proof  ', 'dim')} {proof} (CRC {zlib.crc32(text.encode()):08x})")
         self._line("")
-        self._line(f" {paint('Now yours:', 'bold')} for chunk in StreamSession('openai').stream(...)")
+        yours = "for chunk in StreamSession('openai').stream(...)"
+        self._line(f" {paint('Now yours:', 'bold')} {yours}")
         self._line("")
 
     def _line(self, text: str) -> None:

@@ -88,7 +88,7 @@ class RetryPolicy(Frozen):
 
     ``max_retries`` (0 or more) counts consecutive failures without progress: 3 is at most four
     requests without a token; content sets the count back. ``max_attempts`` (1 or more) bounds the
-    whole. ``base``, ``multiplier`` and ``cap`` make the backoff; ``jitter`` is "full" (the default),
+    whole. ``base``, ``multiplier`` and ``cap`` make the backoff; ``jitter`` is "full" (default),
     "equal" (half fixed, half random) or "none". A server's Retry-After goes before the backoff,
     unless it is longer than ``max_retry_after`` (None = no bound): then the error is raised and
     carries it. ``max_elapsed`` bounds the time from the first request to the start of a retry.

@@ -139,8 +139,8 @@ class Continued:
     """The joint of an answer that goes on from ``delivered``; see ``joint.Joint``.
 
     ``how`` is "prefill", "user_message" or "cursor". ``sent`` is the text that the server was given
-    to go on from. ``exact``, ``echoes`` and ``strips`` are the profile's; with none of them, what is
-    repeated is searched for. Text is held back only while the head is too short to tell.
+    to go on from. ``exact``, ``echoes`` and ``strips`` are the profile's; with none of them,
+    what is repeated is searched for. Text is held back only while the head is too short to tell.
     """
 
     def __init__(

@@ -133,4 +133,4 @@ class Provider(Protocol):
         """How an answer of this model can be gone on with."""
 
     def continued(self, call: Call, partial: Completion, how: str) -> Call:
-        """The call that goes on from ``partial``; ``how``: "prefill", "user_message" or "cursor"."""
+        """The call that goes on from ``partial``; ``how``: "prefill", "user_message", "cursor"."""

@@ -1,7 +1,7 @@
 """OpenAI Chat Completions, and all who speak like it.
 
 Here lives the request, the decoding and the terminal rule of ``/chat/completions``; how the
-compatible servers differ is data in ``presets``. The tolerances are those of servers seen in the wild:
+compatible servers differ is data in ``presets``. The tolerances are those that servers call for:
 choices without delta, content as a list, tool calls without an index, usage anywhere.
 
 Terminal rule: every choice seen (and as many as ``n`` asks for) has a finish reason, and no error

@@ -27,11 +27,12 @@ _NO_MAP: Mapping[str, Any] = {}
 class Preset(NamedTuple):
     """One service.
 
-    ``kind`` is the path of the provider class, ``module:Class``. ``base_url`` ends where the vendor's
-    own SDK ends it. ``keys`` and ``urls`` are the environment variables asked in turn. ``auth`` is
-    the header that carries the key, with ``{}`` for it. ``stream_options`` are sent where the caller
-    says nothing else; ``rename`` gives parameters the API's names. ``profiles`` are (pattern of the
-    model, Profile), the first that matches; what a prefill needs besides stands in ``prefill_*``.
+    ``kind`` is the path of the provider class, ``module:Class``. ``base_url`` ends where the
+    vendor's own SDK ends it. ``keys`` and ``urls`` are the environment variables asked in turn.
+    ``auth`` is the header that carries the key, with ``{}`` for it. ``stream_options`` are sent
+    where the caller says nothing else; ``rename`` gives parameters the API's names. ``profiles``
+    are (pattern of the model, Profile), the first that matches; what a prefill needs besides
+    stands in ``prefill_*``.
     """
 
     name: str

@@ -118,8 +118,9 @@ def test_the_demo_shows_every_fault_and_proves_the_answer(capsys):
 
 def test_python_dash_m_is_the_command():
     done = subprocess.run(
-        [sys.executable, "-m", "streamsafe", "--version"], capture_output=True, text=True, timeout=60
-    )
+        [sys.executable, "-m", "streamsafe", "--version"],
+        capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
     assert (done.returncode, done.stdout.split()) == (0, ["streamsafe", __version__])
 
 
