@@ -268,7 +268,11 @@ def ollama(
         stamp = {"model": model, "created_at": "2026-01-01T00:00:00Z"}
         last = {"done_reason": finish_reason or "stop", "prompt_eval_count": into,
                 "eval_count": out} if done else {}  # fmt: skip
-        return _json({**stamp, "message": message, "done": done, **last}) + b"\n"
+        text = _json({**stamp, "message": message, "done": done, **last})
+        # As Go's encoder does; clients that split with str.splitlines() lean on it.
+        for mark in ("\u2028", "\u2029"):
+            text = text.replace(mark.encode(), b"\\u%04x" % ord(mark))
+        return text + b"\n"
 
     lines = [line(thinking=token) for token in tokens(reasoning)]
     lines += [line(content=token) for token in tokens(text)]
@@ -354,8 +358,8 @@ def _blocks(
 
 def _calls(tool_calls: Calls) -> Iterator[tuple[str, str]]:
     for name, arguments in tool_calls:
-        given = arguments if isinstance(arguments, str) else json.dumps(arguments)
-        yield name, given
+        text = arguments if isinstance(arguments, str) else _json(arguments).decode()
+        yield name, text
 
 
 def _fragments(arguments: str) -> list[str]:

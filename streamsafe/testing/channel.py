@@ -18,7 +18,7 @@ from typing import Optional, Union
 from streamsafe.testing.gate import Gate
 
 #: poll() takes descriptors above 1024, which select() does not; Windows has select() alone.
-_Selector = getattr(selectors, "PollSelector", selectors.SelectSelector)
+Selector = getattr(selectors, "PollSelector", selectors.SelectSelector)
 
 #: A foreign threading.Event can't be waited for together with a socket: it is looked at.
 _EVENT_TICK = 0.02
@@ -112,7 +112,7 @@ class Channel:
                 raise PeerGone("the peer left")
             if left is other:
                 return
-            with _Selector() as selector:
+            with Selector() as selector:
                 for each in (self._sock, other._sock, self._stop):
                     selector.register(each, selectors.EVENT_READ)
                 selector.select()
@@ -188,7 +188,7 @@ class Channel:
     def _select(
         self, event: int, seconds: Optional[float] = None, gate: Optional[Gate] = None
     ) -> list[object]:
-        with _Selector() as selector:
+        with Selector() as selector:
             selector.register(self._sock, event)
             selector.register(self._stop, selectors.EVENT_READ)
             if gate is not None:

@@ -13,7 +13,7 @@ import threading
 import traceback
 from typing import Optional, TypeVar
 
-from streamsafe.testing.channel import Channel, PeerGone, Stopped, _Selector
+from streamsafe.testing.channel import Channel, PeerGone, Stopped, Selector
 from streamsafe.testing.gate import Gate
 
 #: Room for a load test that connects all at once; the kernel lowers it to its own maximum.
@@ -41,7 +41,7 @@ class Listener:
         self.errors: list[str] = []
         #: How many connections were accepted so far.
         self.connections = 0
-        self._lock = threading.Lock()  # guards connections, errors, _threads
+        self._changed = threading.Condition()  # guards connections, errors, _threads
         self._threads: set[threading.Thread] = set()
         self._running: Optional[Gate] = None  # opens when the server stops
         self._door: Optional[_Door] = None
@@ -53,11 +53,16 @@ class Listener:
         return ("127.0.0.1", self.port)
 
     def start(self: _Self) -> _Self:
-        """Listen. Raises RuntimeError if it listens already."""
+        """Listen. Raises RuntimeError if it runs already, OSError if its port was taken."""
         if self._running is not None:
             raise RuntimeError(f"this {type(self).__name__} is running already")
         self._running = Gate()
-        self.accept()
+        try:
+            self.accept()
+        except OSError:
+            self._running.close()
+            self._running = None
+            raise
         return self
 
     def stop(self) -> None:
@@ -66,12 +71,14 @@ class Listener:
             return
         self.refuse()
         self._running.open()
-        with self._lock:
+        with self._changed:
             threads = list(self._threads)
         for thread in threads:
             thread.join(_JOIN)
-        if any(thread.is_alive() for thread in threads):
-            return  # a handler holds it still: the gate must stay for it to look at
+        late = [thread.name for thread in threads if thread.is_alive()]
+        if late:  # the gate must stay for them to look at; another stop() may find them gone
+            self._error(f"a handler does not come back: {', '.join(late)}")
+            return
         self._running.close()
         self._running = None
 
@@ -96,9 +103,9 @@ class Listener:
         As a host behind a firewall that drops packets. Linux; elsewhere connects may succeed
         and then be left without an answer.
         """
+        self._must_run()
         self.refuse()
-        door = _Door(self.port, backlog=0)
-        self._door = door
+        self._door = _Door(self.port, backlog=0)
         while True:
             sock = socket.socket()
             self._fillers.append(sock)
@@ -111,7 +118,8 @@ class Listener:
                 return
 
     def accept(self) -> None:
-        """Listen (again), on the same port."""
+        """Listen again, on the same port, after ``refuse`` or ``ignore``."""
+        self._must_run()
         self.refuse()
         self._door = _Door(self.port)
         self.port = self._door.port
@@ -122,12 +130,30 @@ class Listener:
         self._door.thread = thread
         thread.start()
 
+    def assert_all_closed(self, timeout: float = 5.0) -> None:
+        """Every connection is closed, by the client or by the script, or will be in time.
+
+        One that a client keeps idle in its pool is open. Raises AssertionError.
+        """
+        with self._changed:
+            if not self._changed.wait_for(lambda: not self._threads, timeout):
+                names = sorted(thread.name for thread in self._threads)
+                raise AssertionError(f"open after {timeout:g} s: {', '.join(names)}")
+
+    def _must_run(self) -> None:
+        if self._running is None:
+            raise RuntimeError(f"this {type(self).__name__} is not running")
+
     def _accept(self, door: _Door) -> None:
         while True:
-            sock = door.wait()
+            try:
+                sock = door.wait()
+            except OSError as error:  # no descriptors left, most likely
+                self._error(f"no connection could be accepted: {error!r}")
+                return
             if sock is None:
                 return
-            with self._lock:
+            with self._changed:
                 self.connections += 1
                 number = self.connections
                 thread = threading.Thread(
@@ -148,15 +174,16 @@ class Listener:
             self._error(f"connection {number}: {traceback.format_exc()}")
         finally:
             channel.close()
-            with self._lock:
+            with self._changed:
                 self._threads.discard(threading.current_thread())
+                self._changed.notify_all()
 
     def _serve(self, channel: Channel, number: int) -> None:
         """Speak on one connection, on its own thread, until it is over."""
         raise NotImplementedError
 
     def _error(self, text: str) -> None:
-        with self._lock:
+        with self._changed:
             self.errors.append(text)
 
 
@@ -167,8 +194,12 @@ class _Door:
         self._sock = socket.socket()
         if os.name == "posix":  # on Windows it would let a second server in
             self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self._sock.bind(("127.0.0.1", port))
-        self._sock.listen(backlog)
+        try:
+            self._sock.bind(("127.0.0.1", port))
+            self._sock.listen(backlog)
+        except OSError:
+            self._sock.close()
+            raise
         self._sock.setblocking(False)
         self._gate = Gate()
         self.port: int = self._sock.getsockname()[1]
@@ -176,7 +207,7 @@ class _Door:
 
     def wait(self) -> Optional[socket.socket]:
         """The next connection, or None once the door is closed."""
-        with _Selector() as selector:
+        with Selector() as selector:
             selector.register(self._sock, selectors.EVENT_READ)
             selector.register(self._gate, selectors.EVENT_READ)
             while True:
@@ -185,7 +216,7 @@ class _Door:
                     return None
                 try:
                     return self._sock.accept()[0]
-                except OSError:
+                except (BlockingIOError, ConnectionError):
                     continue  # it was gone before it was accepted
 
     def close(self) -> None:

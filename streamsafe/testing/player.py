@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import threading
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Callable, Optional, Union
 
 from streamsafe.testing.channel import Channel
@@ -116,10 +116,10 @@ class Player:
 
     def _chunk(self, step: Chunk) -> bool:
         # All is encoded before the first byte goes out, since the size stands in front.
-        steps = list(self._encoded(step.steps))
+        steps = list(_encoded(step.steps, self._coder))
         size = step.size
         if size is None:
-            size = sum(len(part.data) for part in steps if isinstance(part, Verbatim))
+            size = _size(steps)
         # Where the compressor held all back there is nothing to announce: 0 would be the end.
         announced = self._chunked and (size > 0 or step.size == 0)
         if announced:
@@ -129,19 +129,6 @@ class Player:
         if announced:
             self._channel.send(b"\r\n")
         return True
-
-    def _encoded(self, steps: tuple[Step, ...]) -> Iterator[Step]:
-        for step in steps:
-            if isinstance(step, bytes):
-                yield Verbatim(self._coder.encode(step))
-            elif isinstance(step, Heartbeats) and step.times is not None:
-                for _ in range(step.times):
-                    yield Pause(step.every)
-                    yield Verbatim(self._coder.encode(step.data))
-            elif isinstance(step, Chunk):
-                yield from self._encoded(step.steps)
-            else:
-                yield step
 
     def _finish(self) -> bool:
         tail = self._coder.finish()
@@ -183,18 +170,23 @@ def _says_close(exchange: Exchange) -> bool:
 
 def _length(exchange: Exchange) -> int:
     coder = _Coder(exchange)
-    return _encoded(exchange.steps, coder) + len(coder.finish())
+    return _size(_encoded(exchange.steps, coder)) + len(coder.finish())
 
 
-def _encoded(steps: tuple[Step, ...], coder: _Coder) -> int:
-    size = 0
+def _encoded(steps: Iterable[Step], coder: _Coder) -> Iterator[Step]:
+    """The steps, with all that is to be sent encoded, in its order."""
     for step in steps:
         if isinstance(step, bytes):
-            size += len(coder.encode(step))
-        elif isinstance(step, Heartbeats):
-            size += sum(len(coder.encode(step.data)) for _ in range(step.times or 0))
-        elif isinstance(step, Verbatim):
-            size += len(step.data)
+            yield Verbatim(coder.encode(step))
+        elif isinstance(step, Heartbeats) and step.times is not None:
+            for _ in range(step.times):
+                yield Pause(step.every)
+                yield Verbatim(coder.encode(step.data))
         elif isinstance(step, Chunk):
-            size += _encoded(step.steps, coder)
-    return size
+            yield from _encoded(step.steps, coder)
+        else:
+            yield step
+
+
+def _size(steps: Iterable[Step]) -> int:
+    return sum(len(step.data) for step in steps if isinstance(step, Verbatim))

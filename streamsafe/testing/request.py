@@ -54,7 +54,8 @@ class RecordedRequest:
     ``json`` are what was asked; ``connection`` counts from 1 in the order of accepting, ``at`` is
     ``time.monotonic()`` when the request was whole. ``client_gone`` is set when the client closed
     the connection before the exchange was over, at ``gone_at``; ``over`` is set when the exchange
-    is over, however. Both are threading.Events: ``assert request.client_gone.wait(5)``.
+    is over, however. Both are threading.Events: ``assert request.client_gone.wait(5)``. A client
+    that shuts only its sending side counts as gone.
     """
 
     def __init__(self, method: str, path: str, headers: Headers, version: str) -> None:

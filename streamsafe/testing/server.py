@@ -112,11 +112,15 @@ class FaultServer(Listener):
             self._script.clear()
             self._requests.clear()
             self._handler = None
-        with self._lock:
+        with self._changed:
             self.errors.clear()
 
     def gate(self, name: str) -> Gate:
-        """The gate of this name, made when it is first asked for; see ``wait``."""
+        """The gate of this name, made when it is first asked for; see ``wait``.
+
+        Raises RuntimeError when the server does not run: nobody would wait there.
+        """
+        self._must_run()
         with self._state:
             if name not in self._gates:
                 self._gates[name] = Gate()
@@ -141,7 +145,7 @@ class FaultServer(Listener):
         """
         with self._state:
             left, asked = list(self._script), list(self._requests)
-        with self._lock:
+        with self._changed:
             wrong = list(self.errors)
         if left:
             wrong.append(f"{len(left)} scripted exchange(s) were not asked for: {left}")

@@ -154,6 +154,12 @@ def test_a_path_names_its_answer(path, answer):
     assert for_path(path) is answer
 
 
+def test_lines_of_ollama_are_lines_to_every_reader():
+    lines = ollama("a\u2028b")
+    assert len(b"".join(lines).decode().splitlines()) == len(lines)
+    assert joined(ollama, lines) == "a\u2028b"
+
+
 def test_the_content_type_goes_by_the_framing():
     assert content_type(ollama("x")) == "application/x-ndjson"
     assert content_type(gemini("x")) == content_type([]) == "text/event-stream"

@@ -108,7 +108,7 @@ def test_one_connection_serves_request_after_request(server, client):
 @pytest.mark.parametrize("encoding", [None, "gzip", "deflate"])
 @pytest.mark.parametrize("flush", [True, False])
 def test_every_framing_and_encoding_gives_the_same_body(server, client, framing, encoding, flush):
-    body = [EVENTS[0], chunk(EVENTS[1], EVENTS[2]), heartbeats(2, every=0), EVENTS[3]]
+    body = [EVENTS[0], chunk(EVENTS[1], chunk(EVENTS[2])), heartbeats(2, every=0), EVENTS[3]]
     server.expect(stream(body, framing=framing, encoding=encoding, flush=flush))
     answer = client.get(server.url)
     beats = b": keep-alive\n\n" * 2
@@ -519,6 +519,46 @@ def test_a_stalled_handshake_ends_with_the_client(client):
             client.get(server.url, verify=server.ca_file, timeout=0.1)
         assert client.get(server.url, verify=server.ca_file).content == WHOLE
         server.assert_nothing_more()
+
+
+def test_all_closed_waits_for_the_client_to_close(server):
+    server.always(stream(EVENTS))
+    with Plain(server).ask() as plain:
+        plain.read(10)
+        with pytest.raises(AssertionError, match="open after 0.01 s: .*-connection-1"):
+            server.assert_all_closed(timeout=0.01)
+    server.assert_all_closed()
+
+
+def test_what_needs_a_running_server_says_so():
+    for act in (FaultServer().accept, FaultServer().ignore, lambda: FaultServer().gate("x")):
+        with pytest.raises(RuntimeError, match="not running"):
+            act()
+
+
+def test_a_port_that_was_taken_in_between_is_an_error_and_no_more():
+    server = FaultServer().start()
+    server.stop()
+    with socket.create_server(server.address):
+        with pytest.raises(OSError):
+            server.start()
+    server.start().stop()
+
+
+def test_a_handler_that_does_not_come_back_is_reported(monkeypatch):
+    monkeypatch.setattr("streamsafe.testing.listener._JOIN", 0.05)
+    back = threading.Event()
+    server = FaultServer().start()
+    server.handle(lambda asked: reply(200) if back.wait(10) else reply(500))
+    with Plain(server).ask():
+        server.wait_for_request()
+        server.stop()
+        assert "does not come back" in server.errors[0]
+        back.set()
+        server.requests[0].over.wait(5)
+    monkeypatch.undo()
+    server.stop()
+    server.start().stop()
 
 
 def test_waiting_for_a_request_that_does_not_come_says_how_many_came(server):
