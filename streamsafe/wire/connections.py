@@ -21,7 +21,7 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
 
 from streamsafe.wire.answer import Answer
-from streamsafe.wire.dial import dial, shown, socket_options
+from streamsafe.wire.dial import dial, socket_options
 from streamsafe.wire.opening import CURRENT, Opening
 from streamsafe.wire.scope import Scope
 
@@ -50,6 +50,7 @@ class _Scoped(_Connection):
 
     response_class = Answer
     _scope: Optional[Scope] = None
+    _address = ""
 
     def _new_conn(self) -> socket.socket:
         opening = CURRENT.get()
@@ -68,6 +69,7 @@ class _Scoped(_Connection):
         except OSError as error:
             raise NewConnectionError(self, f"connecting to {self.host}: {error}") from error
         sys.audit("http.client.connect", self, self.host, self.port)
+        self._address = opening.address
         opening.phase = "tls" if isinstance(self, HTTPSConnection) else "send"
         return sock
 
@@ -108,7 +110,7 @@ class _Scoped(_Connection):
         opening.reused = True
         self._scope = opening.scope
         opening.scope.attach(self.sock)
-        opening.step("reused", address=shown(self.sock.getpeername()))
+        opening.step("reused", address=self._address)
 
     def let_go(self) -> None:
         """No scope may reach the connection any more."""

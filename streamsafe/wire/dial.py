@@ -106,13 +106,14 @@ def _connect(
             sock.setsockopt(*option)
         if source_address:
             sock.bind(source_address)
-        opening.step("connecting", address=shown(peer))
+        opening.address = shown(peer)
+        opening.step("connecting", address=opening.address)
         sock.setblocking(False)
         _raise(sock.connect_ex(peer), but=_UNDER_WAY)
         # Not earlier: shutting a socket down that has not begun to connect does not stop it.
         opening.scope.attach(sock)
         _await_connected(sock, opening, seconds)
-        opening.step("connected", address=shown(peer), local=shown(sock.getsockname()))
+        opening.step("connected", address=opening.address, local=shown(sock.getsockname()))
         # For the handshake; 0 would mean non-blocking.
         left = opening.left_to_connect()
         sock.settimeout(None if left is None else max(left, 0.001))

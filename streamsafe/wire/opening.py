@@ -18,13 +18,14 @@ class Opening:
     """One exchange, up to the response's head. Used by the reading thread alone.
 
     ``phase`` is how far it got: "start", "connect", "tunnel" (CONNECT), "tls", "send", "answer".
-    ``reused``: a pooled connection served; ``answered``: at least a byte of the answer came;
-    ``fresh``: no pooled connection may serve. The timeouts are in seconds, None = no limit.
+    ``address`` is the peer that was dialled last. ``reused``: a pooled connection served;
+    ``answered``: at least a byte of the answer came; ``fresh``: no pooled connection may serve.
+    The timeouts are in seconds, None = no limit.
     """
 
     __slots__ = (
         "scope", "connect_timeout", "read_timeout", "max_header_bytes", "fresh",
-        "started", "phase", "reused", "answered", "_tell",
+        "started", "phase", "address", "reused", "answered", "_tell",
     )  # fmt: skip
 
     def __init__(
@@ -43,6 +44,7 @@ class Opening:
         self.fresh = fresh
         self.started = time.monotonic()
         self.phase = "start"
+        self.address = ""
         self.reused = False
         self.answered = False
         self._tell = tell
