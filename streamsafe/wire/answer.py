@@ -32,6 +32,10 @@ class Answer(http.client.HTTPResponse):
         finally:
             if self.fp is head:
                 self.fp = lines
+        lengths = self.headers.get_all("content-length", ())
+        if len({one.strip() for one in ",".join(lengths).split(",")}) > 1:
+            # urllib3 refuses it too, but leaves the socket to the garbage collector.
+            raise http.client.HTTPException(f"Content-Length is {', '.join(lengths)}")
 
     def _read_status(self) -> tuple[str, int, str]:
         # A client must be ready for any number of 1xx (RFC 9110, 15.2); http.client

@@ -38,7 +38,13 @@ FAULTS = (
 
 _Kinds = Union[type, tuple[type, ...]]
 
-_TIMEOUTS = (socket.timeout, TimeoutError, urllib3.exceptions.TimeoutError)
+# Not urllib3's TimeoutError: a refused connection is one, too (NewConnectionError).
+_TIMEOUTS = (
+    socket.timeout,
+    TimeoutError,
+    urllib3.exceptions.ReadTimeoutError,
+    requests.exceptions.Timeout,
+)
 _REFUSED_AS_WRITTEN = (
     requests.exceptions.InvalidURL,
     requests.exceptions.MissingSchema,
@@ -84,7 +90,7 @@ def in_body(error: BaseException, read_timeout: Optional[float], waited: float) 
     own = _first(chain, StreamingError)
     if isinstance(own, StreamingError):
         return own
-    if _first(chain, _TIMEOUTS) and not _first(chain, ConnectionError) and read_timeout:
+    if read_timeout is not None and _timed_out(chain):
         return StreamTimeoutError("inactivity", read_timeout, waited)
     if _first(chain, urllib3.exceptions.DecodeError):
         return ConnectionDroppedError(
@@ -162,7 +168,7 @@ def _proxy(
     hint = "check HTTP_PROXY, HTTPS_PROXY and NO_PROXY, or your session's proxies"
     refusal = re.search(r"Tunnel connection failed: (\d+)", " ".join(map(str, chain)))
     if refusal is None:
-        if _first(chain, _TIMEOUTS):
+        if _timed_out(chain):
             return None
         return ConnectError(f"no connection to the proxy: {_text(chain[-1])}", hint=hint)
     status = int(refusal.group(1))
@@ -178,9 +184,7 @@ def _proxy(
 def _clock(
     chain: list[BaseException], opening: Opening, where: str
 ) -> Optional[StreamingError]:
-    found = _first(chain, _TIMEOUTS)
-    # ETIMEDOUT is the system's own patience with a dead peer, no clock of ours.
-    if found is None or any(getattr(error, "errno", None) for error in chain):
+    if not _timed_out(chain):
         return None
     answering = opening.phase == "answer" or (
         opening.phase == "start" and _first(chain, urllib3.exceptions.ReadTimeoutError)
@@ -231,6 +235,12 @@ def _broken(chain: list[BaseException], opening: Opening, where: str) -> Streami
 
 def _no_tls(message: str, hint: str = _CA_HINT) -> ConnectError:
     return ConnectError(message, hint=hint, retryable=False)
+
+
+def _timed_out(chain: list[BaseException]) -> bool:
+    # With a number (ETIMEDOUT) it is the system's own patience with a dead peer, no clock of ours.
+    numbered = any(getattr(error, "errno", None) for error in chain)
+    return not numbered and _first(chain, _TIMEOUTS) is not None
 
 
 def _cut_short(error: BaseException) -> bool:

@@ -161,6 +161,11 @@ def server_context(authority: trustme.CA) -> ssl.SSLContext:
 
 
 @pytest.fixture
+def server_class() -> type[Server]:
+    return Server
+
+
+@pytest.fixture
 def serve(server_context: ssl.SSLContext) -> Iterator[Callable[..., Server]]:
     """``serve(handler, tls=False)``: a server, closed at the test's end."""
     servers: list[Server] = []
