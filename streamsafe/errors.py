@@ -21,6 +21,7 @@
     │   ├── MalformedStreamError           what came is not what the API sends
     │   └── StreamTimeoutError(TimeoutError)   a clock ran out: .clock .limit .elapsed
     ├── LimitExceededError                 one of Limits; the message names the setting
+    ├── StorageError                       journal or sink could not keep what came
     ├── ResumeError                        the answer can't be gone on with
     └── StreamCancelledError               cancel() was called
 
@@ -250,6 +251,10 @@ class LimitExceededError(StreamingError):
         self.limit = limit
         self.value = value
         self.setting = setting
+
+
+class StorageError(StreamingError):
+    """A journal or a sink could not keep what came: a full disk, a damaged or locked file."""
 
 
 class ResumeError(StreamingError):

@@ -8,8 +8,8 @@ What an attempt does is in ``engine.attempt``; the decisions are taken by ``engi
 from __future__ import annotations
 
 import threading
-from collections.abc import Generator, Iterator
-from typing import Optional
+from collections.abc import Generator, Iterator, Mapping
+from typing import Any, Optional
 
 from streamsafe.engine import resume, watchdog
 from streamsafe.engine.accumulator import Accumulator, estimate_usage
@@ -22,10 +22,13 @@ from streamsafe.errors import (
     APIError,
     ConfigurationError,
     LimitExceededError,
+    ResumeError,
     StreamCancelledError,
     StreamingError,
     StreamTimeoutError,
 )
+from streamsafe.journal.base import Saved
+from streamsafe.keeper import Keeper
 from streamsafe.lifecycle import (
     AttemptEnded,
     Cancelled,
@@ -80,11 +83,14 @@ class Run:
         self._notices = Notices(
             setup.stream_id, setup.clock, setup.callbacks, setup.observers, self._fail
         )
-        self._accumulator = Accumulator()
+        self._keeper = Keeper(setup.stream_id, setup.journal, setup.sink)
+        self._accumulator = Accumulator(setup.keep)
         self._rhythm: Optional[Rhythm] = None
         self._deadline = Deadline(None, setup.clock)
         self._routes = list(setup.routes)
         self._plan = resume.Plan(setup.call)
+        self._made = 0  # attempts, those of an earlier process included
+        self._state: Mapping[str, Any] = {}
         self._attempt: Optional[Attempt] = None
         self._recorded = True
         self._chars_before = 0
@@ -93,6 +99,16 @@ class Run:
         self._malformed = 0
         self._seams: list[Seam] = []
         self._spent: Optional[Usage] = None
+        if setup.saved is not None:
+            self._restore(setup.saved)
+
+    def _restore(self, saved: Saved) -> None:
+        """Begin where a journal says that another process was."""
+        for chunk in saved.chunks:
+            self._accumulator.add(chunk)
+        self._made, self._state = saved.attempts, saved.state
+        if saved.status == "complete":
+            self.final, self.status = self.completion(self._outcome()), "complete"
 
     # -- from any thread ---------------------------------------------------------------------
 
@@ -129,7 +145,7 @@ class Run:
             model=(decoder and decoder.model) or self._route.model,
             id=decoder and decoder.id,
             provider=self._route.provider.name,
-            provider_state=decoder and decoder.state,
+            provider_state=self._state if decoder is None else decoder.state,
             seams=tuple(self._seams),
             attempts=tuple(self.records),
             timings=timings,
@@ -188,11 +204,19 @@ class Run:
         self.status = "streaming"
         if setup.cancel is not None:
             watchdog.watch(watchdog.now(), self._look_at_token)
-        route = self._route
+        route, saved = self._route, setup.saved
+        if saved is None:
+            self._keeper.begin(setup.call, route.provider.name, {"resume": setup.resume})
         self._notices.tell(Started, setup.clock.wall(), route.provider.name, route.model)
 
     def _attempts(self) -> Iterator[Chunk]:
         """THE loop: an attempt, its failure, the decision, the wait, and the next."""
+        if self.setup.saved is not None:
+            self._plan = self._planned(self.completion(), self._made + 1)
+            if self._plan.refusal:
+                raise ResumeError(
+                    f"stream {self.setup.stream_id!r} can't be gone on with: {self._plan.refusal}"
+                )
         while True:
             attempt = self._new_attempt()
             try:
@@ -222,9 +246,10 @@ class Run:
             route.provider.request(call, route.target),
             route.provider,
             route.provider.decoder(call),
-            len(self.records) + 1,
+            self._made + 1,
             self._waited,
         )
+        self._made += 1
         self._accumulator.usage = None
         self._chars_before = self._accumulator.output_chars()
         self._recorded = False
@@ -256,8 +281,10 @@ class Run:
         """One attempt's chunks: joined, gathered, told, handed out. The hot loop."""
         rhythm, accumulator = self._rhythm, self._accumulator
         on_token, limit = self.setup.callbacks.on_token, self.setup.limits.max_text_chars
-        add = accumulator.first_text.add
+        add, keeper = accumulator.first_text.add, self._keeper
         for chunks in self._joined(attempt):
+            if keeper.keeps:
+                keeper.chunks(chunks, attempt.decoder.state)
             if attempt.brought_content:
                 rhythm.content(attempt.read_at, attempt.held)  # type: ignore[union-attr]
             for chunk in chunks:
@@ -305,7 +332,7 @@ class Run:
     def _after(self, error: StreamingError) -> None:
         """Decide, tell, wait: the plan is then that of the next attempt; or raise the error."""
         callbacks = self.setup.callbacks
-        number = len(self.records) + 2
+        number = self._made + 1
         partial = self.completion()
         plan, decision = self._next(error, partial, number)
         error.will_retry = decision.retry
@@ -334,7 +361,7 @@ class Run:
             decision = setup.retry.decide(
                 error,
                 failures=self._failures,
-                attempts=len(self.records) + 1,
+                attempts=self._made,
                 elapsed=self._deadline.elapsed(),
                 remaining=self._deadline.remaining(),
                 random=setup.random,
@@ -390,9 +417,9 @@ class Run:
         extra = {**self._plan.call.extra, **(attempt.decoder.continuation or {})}
         self._plan = resume.Plan(self._plan.call.replace(extra=extra), how="follow")
         self._waited = 0.0
-        if len(self.records) >= self.setup.retry.max_attempts:
+        if self._made >= self.setup.retry.max_attempts:
             raise LimitExceededError(
-                "max_attempts", len(self.records) + 1, self.setup.retry.max_attempts, "the answer"
+                "max_attempts", self._made + 1, self.setup.retry.max_attempts, "the answer"
             )
 
     def _wait(self, seconds: float) -> None:
@@ -416,6 +443,7 @@ class Run:
         )
         self.records.append(record)
         self._spent, self._recorded = _sum(self._spent, usage), True
+        self._keeper.attempt(record, attempt.decoder.state)
         self._notices.tell(AttemptEnded, record)
         return record
 
@@ -462,6 +490,8 @@ class Run:
         with self._lock:
             self.final, self.status = completion, status
         self._wake.set()
+        if self._rhythm is not None:
+            self._keeper.end(completion, status, self.error)
         return completion
 
     def _attach(self, error: StreamingError, partial: Completion) -> None:

@@ -12,11 +12,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Callable, Optional, Union
 
 from streamsafe.engine import resume as ladder
+from streamsafe.engine.accumulator import TAIL_CHARS
 from streamsafe.engine.retry import RetryPolicy
 from streamsafe.engine.timing import Clock, SystemClock, Timeouts
 from streamsafe.errors import ConfigurationError, StreamingError
 from streamsafe.events import EventStream, Source
 from streamsafe.handle import StreamHandle
+from streamsafe.journal.sink import sink_of
 from streamsafe.lifecycle import Observer
 from streamsafe.limits import Limits
 from streamsafe.models import Attempt, Call, Completion, Request, ServerSentEvent
@@ -111,6 +113,8 @@ class StreamSession:
         fallbacks: Sequence[Any] = (),
         observers: Sequence[Observer] = (),
         on_malformed: str = "error",
+        sink: Optional[Any] = None,
+        keep: str = "all",
         body: Optional[Mapping[str, Any]] = None,
         **parameters: Any,
     ) -> Stream:
@@ -125,6 +129,10 @@ class StreamSession:
         the record of the attempt that failed, before the wait; ``on_complete(completion)``. Only
         ``on_stall(seconds)`` runs on a helper thread of the watchdog's. One that raises ends the
         stream with that exception.
+
+        ``journal`` keeps every chunk on disk before it is handed out. ``sink``: a path, a file
+        object or a function to which the text goes as it comes; with ``keep="tail"`` only the end
+        of the text stays in memory (``completion.text_chars`` counts all of it).
 
         ``cancel``: anything with ``is_set()``, such as a threading.Event; looked at ten times a
         second. ``stream_id``: a name of your own. ``on_malformed``: "error", or "skip" to go on
@@ -147,11 +155,58 @@ class StreamSession:
             callbacks=_callbacks(on_token, on_error, on_complete, on_retry, on_stall),
             observers=self.observers + _observers(observers),
             cancel=_token(cancel),
+            journal=journal if journal is not None else self.journal,
+            sink=sink_of(sink),
+            keep=_kept(keep),
             skip_malformed=_skips(on_malformed),
         )
         # What the API cannot take is found now, where the program can see what it wrote.
         self.provider.request(call, route.target)
         return Stream(setup)
+
+    def resume(
+        self,
+        stream_id: str,
+        *,
+        journal: Optional[Any] = None,
+        observers: Sequence[Observer] = (),
+        on_token: Optional[Callable[[str], object]] = None,
+        on_error: Optional[Callable[[StreamingError], object]] = None,
+        on_complete: Optional[Callable[[Completion], object]] = None,
+        on_retry: Optional[Callable[[Attempt], object]] = None,
+        on_stall: Optional[Callable[[float], object]] = None,
+        resume: Optional[str] = None,
+    ) -> Stream:
+        """Go on with a stream whose process has gone, from what its journal holds.
+
+        The stream's ``completion.text`` is what had been written; its iterator gives what comes
+        after that. One that was complete gives nothing more. Raises ResumeError for an unknown
+        id, or while another process is reading it; iterating raises it where the answer can't be
+        gone on with (see ``resume``).
+        """
+        keeping = journal if journal is not None else self.journal
+        if keeping is None:
+            raise ConfigurationError("resume() wants a journal: pass journal= or give it one")
+        saved = keeping.load(stream_id)
+        if saved.status != "complete":
+            keeping.claim(stream_id)
+        route = self._route(saved.call.model)
+        return Stream(
+            Setup(
+                call=saved.call,
+                routes=(route,),
+                timeouts=self.timeouts,
+                retry=self.retry,
+                resume=self.resume_mode if resume is None else ladder.mode_of(resume),
+                limits=self.limits,
+                clock=self._clock,
+                stream_id=stream_id,
+                callbacks=_callbacks(on_token, on_error, on_complete, on_retry, on_stall),
+                observers=self.observers + _observers(observers),
+                journal=keeping,
+                saved=saved,
+            )
+        )
 
     def complete(self, prompt_or_messages: Prompt = None, **arguments: Any) -> Completion:
         """Read a stream to its end and return the completion; arguments as for ``stream``."""
@@ -325,6 +380,12 @@ def _token(cancel: Any) -> Any:
             f"cancel={cancel!r}: expected something with is_set(), such as threading.Event()"
         )
     return cancel
+
+
+def _kept(keep: str) -> Optional[int]:
+    if keep not in ("all", "tail"):
+        raise ConfigurationError(f"keep={keep!r}: expected 'all' or 'tail'")
+    return TAIL_CHARS if keep == "tail" else None
 
 
 def _skips(on_malformed: str) -> bool:

@@ -8,6 +8,8 @@ from typing import Any, Callable, NamedTuple, Optional
 from streamsafe.engine.retry import RetryPolicy
 from streamsafe.engine.timing import Clock, Timeouts
 from streamsafe.errors import StreamingError
+from streamsafe.journal.base import Journal, Saved
+from streamsafe.journal.sink import Sink
 from streamsafe.lifecycle import Observer
 from streamsafe.limits import Limits
 from streamsafe.models import Attempt, Call, Completion
@@ -37,7 +39,9 @@ class Callbacks(NamedTuple):
 
 
 class Setup(NamedTuple):
-    """``routes``: the first is asked, the others are fallbacks, in their order."""
+    """``routes``: the first is asked, the others are fallbacks, in their order. ``saved`` is what a
+    journal holds of a stream that is to be gone on with. ``keep``: characters of text to keep in
+    memory, None = all."""
 
     call: Call
     routes: tuple[Route, ...]
@@ -50,5 +54,9 @@ class Setup(NamedTuple):
     callbacks: Callbacks = Callbacks()
     observers: tuple[Observer, ...] = ()
     cancel: Optional[Any] = None
+    journal: Optional[Journal] = None
+    sink: Optional[Sink] = None
+    keep: Optional[int] = None
+    saved: Optional[Saved] = None
     skip_malformed: bool = False
     random: Callable[[], float] = random.random

@@ -414,6 +414,7 @@ def test_an_observer_that_raises_harms_nothing(server, caplog):
 
     assert session(server, observers=[Bad()]).complete("Hi").text == TEXT
     assert "observer" in caplog.text
+    caplog.clear()
 
 
 def test_records_come_in_the_order_that_is_written_down(server):

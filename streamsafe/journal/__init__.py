@@ -1,0 +1,23 @@
+"""Journals: the durable record of streams. Sinks: where their text goes as it comes.
+
+Here live the protocol (``base``), what is written (``codec``), the embedded journal (``sqlite``)
+and the sinks. Nothing here knows sockets, retries or providers. The journals are imported when they
+are asked for, since each wants a database library.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from streamsafe.journal.sqlite import SQLiteJournal
+
+__all__ = ["SQLiteJournal"]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "SQLiteJournal":
+        from streamsafe.journal.sqlite import SQLiteJournal
+
+        return SQLiteJournal
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

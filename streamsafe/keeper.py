@@ -1,0 +1,76 @@
+"""Keeper: what of a stream is kept outside the program's memory: journal and sink.
+
+Here lives the order in which they are told, and what becomes of their failures: one that could
+lose what is about to be shown ends the stream; one behind the end is logged.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Optional
+
+from streamsafe.journal.base import Journal
+from streamsafe.journal.sink import Sink
+from streamsafe.models import Attempt, Call, Chunk, Completion
+from streamsafe.notices import ProgramError
+
+logger = logging.getLogger("streamsafe")
+
+
+class Keeper:
+    """Tells journal and sink, if there are any. Used by the reading thread."""
+
+    def __init__(self, stream_id: str, journal: Optional[Journal], sink: Optional[Sink]) -> None:
+        self._stream_id = stream_id
+        self._journal = journal
+        self._sink = sink
+        #: False where there is nothing to tell: for the hot loop.
+        self.keeps = journal is not None or sink is not None
+
+    def begin(self, call: Call, provider: str, settings: Mapping[str, Any]) -> None:
+        """A stream begins."""
+        if self._journal is not None:
+            journal = self._journal
+            self._try(
+                lambda: journal.begin(
+                    self._stream_id, call=call, provider=provider, settings=settings
+                )
+            )
+
+    def chunks(self, chunks: Sequence[Chunk], state: Mapping[str, Any]) -> None:
+        """These are about to be shown: they are on disk when this returns."""
+        if self._journal is not None:
+            journal = self._journal
+            self._try(lambda: journal.append(self._stream_id, chunks, state=state))
+        if self._sink is not None:
+            sink = self._sink
+            self._try(lambda: sink.write(chunks))
+
+    def attempt(self, record: Attempt, state: Mapping[str, Any]) -> None:
+        """An attempt has ended."""
+        if self._journal is not None:
+            journal = self._journal
+            self._log(lambda: journal.attempt(self._stream_id, record, state=state))
+
+    def end(self, completion: Completion, status: str, error: Optional[BaseException]) -> None:
+        """The stream has ended."""
+        shown = None if error is None else f"{type(error).__name__}: {error}"
+        if self._journal is not None:
+            journal = self._journal
+            self._log(lambda: journal.end(self._stream_id, completion, status, shown))
+        if self._sink is not None:
+            sink = self._sink
+            self._log(sink.finish if status == "complete" else sink.abandon)
+
+    def _try(self, tell: Callable[[], object]) -> None:
+        try:
+            tell()
+        except Exception as error:
+            raise ProgramError(error) from error
+
+    def _log(self, tell: Callable[[], object]) -> None:
+        try:
+            tell()
+        except Exception:
+            logger.exception("stream %s could not be kept", self._stream_id)

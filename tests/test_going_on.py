@@ -1,0 +1,374 @@
+"""No token lost, none twice: every strategy, cut at every byte; journals; processes killed."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+from streamsafe import (
+    ConfigurationError,
+    Outcome,
+    ResumeError,
+    RetryPolicy,
+    StorageError,
+    StreamingError,
+    StreamSession,
+)
+from streamsafe.journal import SQLiteJournal
+from streamsafe.testing import FaultServer, fin, reply, rst, stall, stream
+from streamsafe.testing.answers import openai_chat
+
+TEXT = 'Owls  turn their heads 🙂.\n\nThey "see"\nin the dark; zwölf Eulen.'
+EVENTS = openai_chat(TEXT)
+BODY = b"".join(EVENTS)
+QUICK = RetryPolicy(base=0.0, cap=0.0)
+
+
+@pytest.fixture
+def server():
+    with FaultServer() as running:
+        yield running
+        running.assert_nothing_more()
+
+
+def session(server, preset="vllm", **settings):
+    settings = {"retry": QUICK, "model": "m", "api_key": "k", **settings}
+    return StreamSession(preset, base_url=f"{server.url}/v1", **settings)
+
+
+def text_of(chunks):
+    text = ""
+    for chunk in chunks:
+        text = "" if chunk.kind == "restart" else text + chunk.text
+    return text
+
+
+# -- servers that continue, each in its way --------------------------------------------------------
+
+
+def prefix_of(request):
+    """The text that the request wants continued; None if it asks from the start."""
+    last = request.json["messages"][-1]
+    if last["role"] == "assistant":
+        return last["content"]
+    before = request.json["messages"][-2:-1]
+    return before[0]["content"] if before and before[0]["role"] == "assistant" else None
+
+
+def exact(prefix):
+    return TEXT[len(prefix) :]
+
+
+def echo(prefix):
+    return TEXT
+
+
+def stripped_again(prefix):
+    return TEXT[len(prefix.rstrip()) :]
+
+
+def stripped_not_again(prefix):
+    return TEXT[len(prefix) :].lstrip() if prefix != prefix.rstrip() else TEXT[len(prefix) :]
+
+
+def repeats_the_last_words(prefix):
+    words = prefix.split(" ")
+    tail = " ".join(words[-3:])
+    return tail + TEXT[len(prefix) :]
+
+
+WAYS = {
+    "vllm exact": ("vllm", "auto", exact),
+    "llama.cpp exact": ("llamacpp", "auto", exact),
+    "deepseek exact": ("deepseek", "auto", exact),
+    "mistral echo": ("mistral", "auto", echo),
+    "mistral without echo": ("mistral", "auto", exact),
+    "restart": ("openai", "restart", None),
+}
+
+
+def cut_server(server, cut, how):
+    """First request: cut at the byte. Later ones: continue from the prefix they carry."""
+
+    def answer(request):
+        prefix = prefix_of(request)
+        if how is None or prefix is None:
+            return stream(EVENTS)
+        return stream(openai_chat(how(prefix)))
+
+    server.reset()
+    server.expect(stream(BODY[:cut], then=random.Random(cut).choice([fin(), rst()])))
+    server.handle(answer)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_cut_at_every_byte_the_text_is_exact(server, way, monkeypatch):
+    preset, mode, how = WAYS[way]
+    asking = session(server, preset, resume=mode)
+    if preset == "deepseek":
+        # The prefix API stands at another address; here it is the same server.
+        changed = asking.provider.preset._replace(prefill_base_url=f"{server.url}/v1")
+        monkeypatch.setattr(asking.provider, "preset", changed)
+    step = 1 if way == "vllm exact" else 7
+    for cut in range(0, len(BODY), step):
+        cut_server(server, cut, how)
+        answer = asking.stream("Tell me")
+        chunks = list(answer)
+        assert text_of(chunks) == answer.completion.text == TEXT, cut
+        assert answer.completion.outcome is Outcome.COMPLETE
+        assert all(chunk.kind != "restart" for chunk in chunks)
+
+
+def test_the_request_that_goes_on_is_the_providers_own(server):
+    server.expect(stream(EVENTS[:5], then=rst()), stream(openai_chat(" on.")))
+    session(server, "vllm").complete("Hi", max_tokens=100)
+    body = server.requests[1].json
+    assert body["messages"][-1] == {"role": "assistant", "content": "Owls  turn their heads"}
+    assert body["continue_final_message"] is True and body["add_generation_prompt"] is False
+    assert body["max_tokens"] < 100
+
+
+def test_asked_in_a_message_the_repeated_words_are_dropped(server):
+    server.expect(stream(EVENTS[:6], then=rst()))
+    server.handle(lambda r: stream(openai_chat(repeats_the_last_words(prefix_of(r)))))
+    answer = session(server, "openai", resume="continue").stream("Hi")
+    assert answer.until_done().text == TEXT
+    seam = answer.completion.seams[0]
+    assert seam.how == "user_message" and seam.dropped
+    assert server.requests[1].json["messages"][-1]["role"] == "user"
+
+
+def test_auto_does_not_ask_a_model_that_is_not_known_to_continue(server):
+    server.expect(stream(EVENTS[:5], then=rst()))
+    with pytest.raises(StreamingError) as raised:
+        session(server, "openai", resume="auto").complete("Hi")
+    assert raised.value.partial.text == "Owls  turn their heads"
+    assert not raised.value.will_retry
+
+
+def test_a_prefill_that_is_refused_switches_once_and_is_remembered(server):
+    refusal = {"error": {"message": "does not support assistant message prefill"}}
+    server.expect(
+        stream(EVENTS[:5], then=rst()), reply(400, json=refusal),
+        stream(openai_chat(TEXT[len("Owls  turn their heads") :])),
+        stream(EVENTS[:5], then=rst()),
+        stream(openai_chat(TEXT[len("Owls  turn their heads") :])),
+    )  # fmt: skip
+    asking = session(server, "vllm", retry=RetryPolicy(max_retries=1, base=0.0))
+    for _ in range(2):
+        completion = asking.complete("Hi")
+        assert completion.text == TEXT
+        assert completion.seams[0].how == "user_message"
+
+
+def test_a_tool_call_that_was_cut_is_taken_back_and_asked_for_again(server):
+    whole = openai_chat("Let me look.", tool_calls=[("look", {"city": "Zürich"})])
+    rest = openai_chat("", tool_calls=[("look", {"city": "Zürich"})])
+    server.expect(stream(whole[:-3], then=rst()), stream(rest))
+    answer = session(server, "vllm").stream("Hi")
+    chunks = list(answer)
+    assert [chunk.kind for chunk in chunks].count("restart") == 1
+    assert text_of(chunks) == answer.completion.text == "Let me look."
+    assert [call.parsed() for call in answer.completion.tool_calls] == [{"city": "Zürich"}]
+
+
+def test_what_each_attempt_cost_is_on_the_record(server):
+    server.expect(stream(EVENTS[:5], then=rst()), stream(openai_chat("!", usage=(20, 3))))
+    completion = session(server, "vllm").complete("Hi")
+    first, second = completion.attempts
+    assert first.usage.estimated and first.usage.output_tokens > 0
+    assert second.usage == completion.usage and not second.usage.estimated
+    assert completion.usage_total.output_tokens == first.usage.output_tokens + 3
+    assert completion.usage_total.estimated
+
+
+# -- journal ---------------------------------------------------------------------------------------
+
+
+def test_chunks_are_in_the_journal_before_they_are_shown(server, tmp_path):
+    server.expect(stream(EVENTS))
+    journal = SQLiteJournal(tmp_path / "j.db")
+    shown = ""
+    for chunk in session(server, journal=journal).stream("Hi", stream_id="s"):
+        shown += chunk.text
+        assert journal.transcript("s").startswith(shown)
+    assert journal.transcript("s") == TEXT
+    assert [info.status for info in journal.list()] == ["complete"]
+    numbers = [number for number, _ in journal.read("s")]
+    assert numbers == list(range(1, len(numbers) + 1))
+    later = "".join(chunk.text for number, chunk in journal.read("s", after=2))
+    assert later == TEXT[len("Owls") :]
+    journal.close()
+
+
+def test_a_stream_that_was_left_is_gone_on_with_from_what_was_written(server, tmp_path):
+    server.expect(stream(EVENTS[:5], then=stall()))
+    server.handle(lambda r: stream(openai_chat(exact(prefix_of(r)))))
+    journal = SQLiteJournal(tmp_path / "j.db")
+    asking = session(server, journal=journal)
+    for chunk in asking.stream("Hi", stream_id="s"):
+        if "heads" in chunk.text:
+            break
+    again = asking.resume("s")
+    assert again.completion.text == "Owls  turn their heads"
+    rest = text_of(again)
+    assert "Owls  turn their heads" + rest == again.completion.text == TEXT
+    assert journal.transcript("s") == TEXT
+    assert list(asking.resume("s")) == [] and asking.resume("s").completion.text == TEXT
+    journal.close()
+
+
+def test_an_unknown_id_and_a_missing_journal_are_named(server, tmp_path):
+    with pytest.raises(ResumeError, match="no stream 'x'"):
+        session(server).resume("x", journal=SQLiteJournal(tmp_path / "j.db"))
+    with pytest.raises(ConfigurationError, match="journal"):
+        session(server).resume("x")
+
+
+def test_a_stream_that_is_being_read_is_not_taken_over(server, tmp_path):
+    server.expect(stream(EVENTS[:5], then=stall()))
+    journal = SQLiteJournal(tmp_path / "j.db")
+    asking = session(server, journal=journal)
+    answer = asking.stream("Hi", stream_id="s")
+    next(answer)
+    with pytest.raises(ResumeError, match="being read"):
+        asking.resume("s")
+    answer.close()
+    journal.close()
+
+
+def test_two_streams_of_one_name_are_refused(server, tmp_path):
+    server.expect(stream(EVENTS))
+    journal = SQLiteJournal(tmp_path / "j.db")
+    asking = session(server, journal=journal)
+    asking.complete("Hi", stream_id="s")
+    with pytest.raises(ResumeError, match="already"):
+        asking.complete("Hi", stream_id="s")
+    journal.close()
+
+
+def test_keys_are_never_written(server, tmp_path):
+    server.expect(stream(EVENTS[:3], then=rst()), stream(EVENTS))
+    journal = SQLiteJournal(tmp_path / "j.db")
+    asking = session(server, "openai", journal=journal, api_key="sk-planted", resume="restart")
+    asking.complete("Hi", extra_headers={"Authorization": "Bearer sk-planted"})
+    journal.close()
+    for path in tmp_path.iterdir():
+        assert b"sk-planted" not in path.read_bytes()
+
+
+CHILD = textwrap.dedent(
+    """
+    import sys
+    from streamsafe import StreamSession
+    from streamsafe.journal import SQLiteJournal
+    url, path = sys.argv[1:]
+    session = StreamSession("vllm", base_url=url, model="m", journal=SQLiteJournal(path))
+    for chunk in session.stream("Hi", stream_id="s"):
+        # One write(2) a token: what stands here was shown.
+        if chunk.text:
+            sys.stdout.buffer.raw.write(chunk.text.encode())
+    """
+)
+
+
+def kill_and_go_on(server, path, at):
+    """Kill a reading child once it has shown ``at`` bytes; what it showed, and what came after."""
+    from streamsafe.testing import pause
+
+    paced = [step for event in EVENTS for step in (event, pause(0.001))]
+    server.expect(stream(paced))
+    child = subprocess.Popen(
+        [sys.executable, "-c", CHILD, f"{server.url}/v1", path], stdout=subprocess.PIPE
+    )
+    shown = b""
+    while len(shown) < at:
+        piece = os.read(child.stdout.fileno(), max(1, at - len(shown)))
+        if not piece:
+            break
+        shown += piece
+    os.kill(child.pid, signal.SIGKILL)
+    shown += child.stdout.read()
+    child.stdout.close()
+    child.wait()
+    server.handle(lambda r: stream(openai_chat(exact(prefix_of(r)))))
+    journal = SQLiteJournal(path)
+    again = session(server, journal=journal).resume("s")
+    held = again.completion.text
+    rest = text_of(again)
+    journal.close()
+    return shown.decode(), held, rest
+
+
+@pytest.mark.parametrize("times", [4, pytest.param(200, marks=pytest.mark.slow)])
+@pytest.mark.timeout(600)
+def test_a_killed_process_loses_nothing_that_was_shown(times, tmp_path):
+    rng = random.Random(times)
+    with FaultServer() as server:
+        for number in range(times):
+            path = str(tmp_path / f"{number}.db")
+            shown, held, rest = kill_and_go_on(server, path, rng.randrange(1, len(TEXT)))
+            assert held.startswith(shown)
+            assert held + rest == TEXT
+
+
+# -- sinks -----------------------------------------------------------------------------------------
+
+
+def test_a_path_gets_its_name_when_the_answer_is_whole(server, tmp_path):
+    server.expect(stream(EVENTS[:5], then=stall()), stream(EVENTS))
+    path = tmp_path / "answer.txt"
+    asking = session(server)
+    for chunk in asking.stream("Hi", sink=path):
+        if "heads" in chunk.text:
+            assert (tmp_path / "answer.txt.part").read_text() == "Owls  turn their heads"
+            break
+    assert not path.exists() and (tmp_path / "answer.txt.part").exists()
+    asking.complete("Hi", sink=path)
+    assert path.read_text() == TEXT and not (tmp_path / "answer.txt.part").exists()
+
+
+def test_a_function_and_a_file_object_get_the_text_as_it_comes(server, tmp_path):
+    server.always(stream(EVENTS))
+    pieces = []
+    session(server).complete("Hi", sink=pieces.append)
+    assert "".join(pieces) == TEXT
+    with open(tmp_path / "a", "w+b") as binary, open(tmp_path / "b", "w+") as text:
+        session(server).complete("Hi", sink=binary)
+        session(server).complete("Hi", sink=text)
+    assert (tmp_path / "a").read_text() == (tmp_path / "b").read_text() == TEXT
+
+
+def test_a_restart_takes_back_what_was_written(server, tmp_path):
+    server.expect(stream(EVENTS[:5], then=rst()), stream(openai_chat("Different.")))
+    path = tmp_path / "answer.txt"
+    session(server, "openai", resume="restart").complete("Hi", sink=path)
+    assert path.read_text() == "Different."
+
+
+def test_the_tail_alone_stays_in_memory_if_asked_for(server, tmp_path):
+    long = "word " * 20_000
+    server.expect(stream(openai_chat(long)))
+    completion = session(server).complete("Hi", sink=tmp_path / "a", keep="tail")
+    assert completion.text_chars == len(long)
+    assert len(completion.text) < 60_000 and long.endswith(completion.text)
+    assert (tmp_path / "a").read_text() == long
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full on this platform")
+def test_a_full_disk_is_a_typed_error_that_says_what_is_kept(server):
+    server.expect(stream(EVENTS))
+    full = open("/dev/full", "wb", buffering=0)
+    with full, pytest.raises(StorageError, match="No space"):
+        session(server).complete("Hi", sink=full)
+
+
+def test_a_sink_of_the_wrong_kind_is_named(server):
+    with pytest.raises(ConfigurationError, match="sink=3"):
+        session(server).stream("Hi", sink=3)
+    with pytest.raises(ConfigurationError, match="keep="):
+        session(server).stream("Hi", keep="some")
