@@ -78,7 +78,20 @@ class _Scoped(_Connection):
         if opening is None:
             return super()._tunnel()
         opening.phase = "tunnel"
-        super()._tunnel()
+        heads: list[Answer] = []
+
+        def head(*args: Any, **kwargs: Any) -> Answer:
+            heads.append(Answer(*args, **kwargs))
+            return heads[-1]
+
+        # Python before 3.12 leaves the head of the proxy's answer open, and the socket with it.
+        self.response_class = head  # type: ignore[assignment]
+        try:
+            super()._tunnel()
+        finally:
+            del self.response_class
+            for one in heads:
+                one.close()
         opening.phase = "tls"
 
     def connect(self) -> None:

@@ -218,7 +218,7 @@ def _broken(chain: list[BaseException], opening: Opening, where: str) -> Streami
             hint="check the spelling of base_url, the network and the name server",
         )
     if opening.phase in ("send", "answer"):
-        return ConnectionDroppedError(f"{where} broke the connection: {_text(root)}")
+        return ConnectionDroppedError(f"the connection to {where} broke: {_text(root)}")
     if opening.phase == "tls":
         return ConnectError(f"{where} broke off the TLS handshake: {_text(root)}")
     if opening.phase == "tunnel":
@@ -226,7 +226,7 @@ def _broken(chain: list[BaseException], opening: Opening, where: str) -> Streami
     dropped = (http.client.HTTPException, ConnectionResetError, BrokenPipeError)
     if opening.phase == "start" and _first(chain, dropped):
         # Somebody else's adapter does not say how far it got.
-        return ConnectionDroppedError(f"{where} broke the connection: {_text(root)}")
+        return ConnectionDroppedError(f"the connection to {where} broke: {_text(root)}")
     return ConnectError(f"no connection to {where}: {_text(root)}")
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import queue
 import random
 import socket
@@ -15,7 +14,7 @@ import pytest
 import requests
 from requests.adapters import HTTPAdapter
 
-from streamsafe.errors import ConnectError, StreamCancelledError, StreamingError
+from streamsafe.errors import StreamCancelledError, StreamingError
 from streamsafe.wire import dial
 from streamsafe.wire.connections import IdleStack, ScopedAdapter
 from streamsafe.wire.dial import socket_options
