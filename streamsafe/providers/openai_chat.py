@@ -10,7 +10,6 @@ was seen. ``[DONE]`` is neither needed nor enough: vLLM and TGI send it after an
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Optional
 
@@ -21,13 +20,15 @@ from streamsafe.models import (
     Completion,
     Request,
     ServerSentEvent,
-    ToolCallFragment,
     Usage,
 )
 from streamsafe.providers.base import Decoder, Profile, Target
-from streamsafe.providers.classify import api_error, error_facts, http_error, retry_after
+from streamsafe.providers.classify import http_error
+from streamsafe.providers.jsonevents import JSONDecoder, maybe_json
 from streamsafe.providers.payloads import decode
 from streamsafe.providers.presets import Preset
+from streamsafe.providers.toolcalls import ToolCalls
+from streamsafe.providers.usage import count, merge
 
 #: Finish reasons in the project's words; unknown ones mean "ended, unknown" and are kept raw.
 FINISH = {
@@ -152,7 +153,7 @@ def azure_base(
     return base, query
 
 
-class ChatDecoder(Decoder):
+class ChatDecoder(JSONDecoder):
     """Decodes the chunks of one response."""
 
     def __init__(self, choices: int = 1) -> None:
@@ -173,7 +174,7 @@ class ChatDecoder(Decoder):
             try:
                 payload = decode(data)
             except MalformedStreamError as error:
-                if not self._skip(error):
+                if not self.skip(error):
                     break
                 continue
             # The common case: one choice, a piece of text, and nothing else of interest.
@@ -199,7 +200,7 @@ class ChatDecoder(Decoder):
                 )
                 continue
             if event[0] == "error" or not isinstance(payload, Mapping) or payload.get("error"):
-                chunks += self._failed(payload)
+                chunks += self.fail(payload)
                 break
             chunks += self._payload(payload)
             if self.failure is not None:
@@ -211,15 +212,15 @@ class ChatDecoder(Decoder):
         if self.failure is not None or self.finished:
             return
         for text in ("\n".join(lines), *(line.partition(":")[2] for line in lines)):
-            payload = _maybe_json(text)
+            payload = maybe_json(text)
             if isinstance(payload, Mapping) and (payload.get("error") or "message" in payload):
-                self._failed(payload)
+                self.fail(payload)
                 return
 
     def whole(self, payload: Any) -> list[Chunk]:
         """A plain answer: the server did not stream."""
         if not isinstance(payload, Mapping) or "choices" not in payload or payload.get("error"):
-            return self._failed(payload)
+            return self.fail(payload)
         choices = [
             {**choice, "delta": choice.get("message") or {"content": choice.get("text")}}
             for choice in payload["choices"]
@@ -235,31 +236,10 @@ class ChatDecoder(Decoder):
         if text == "[DONE]":
             self.closed = True
         elif text and not self.finished:
-            payload = _maybe_json(text)
+            payload = maybe_json(text)
             if isinstance(payload, Mapping) and payload.get("error"):
-                return self._failed(payload)
+                return self.fail(payload)
             self.strays(tail.splitlines())
-        return []
-
-    def _skip(self, error: MalformedStreamError) -> bool:
-        if self.skip_malformed:
-            self.malformed.append(error)
-            return True
-        self.failure = error
-        return False
-
-    def _failed(self, payload: Any) -> list[Chunk]:
-        """An error in place of, or along with, an answer. Its text was not delivered as content."""
-        facts = error_facts(payload)
-        self.failure = api_error(
-            facts.message or f"the stream ended in an error: {str(payload)[:200]}",
-            status=None,
-            code=facts.code,
-            type=facts.type or (str(facts.status) if facts.status else None),
-            body=payload,
-            retry_after=retry_after({}, payload),
-            in_stream=True,
-        )
         return []
 
     def _payload(self, payload: Mapping[str, Any]) -> list[Chunk]:
@@ -274,7 +254,7 @@ class ChatDecoder(Decoder):
         self._add_usage(payload, chunks)
         groq = payload.get("x_groq")
         if isinstance(groq, Mapping) and groq.get("error"):
-            self._failed({"error": groq["error"]})
+            self.fail({"error": groq["error"]})
             self.finished = False
         elif self.failure is None:
             self.finished = len(self._seen) >= self._wanted and all(
@@ -347,7 +327,7 @@ class ChatDecoder(Decoder):
         if not isinstance(reason, str) or not reason or seen.finish is not None:
             return
         if reason.lower() in FAILURES:
-            self._failed({"error": {"message": f"finish_reason {reason!r}", "type": reason}})
+            self.fail({"error": {"message": f"finish_reason {reason!r}", "type": reason}})
             return
         seen.finish = reason
         normal = FINISH.get(reason.lower(), "stop")
@@ -382,108 +362,8 @@ class _Choice:
         self.calls = ToolCalls()
 
 
-class ToolCalls:
-    """Gives the fragments of a choice's tool calls a stable index.
-
-    A new id under an index that is in use, or without one, begins a new call; arguments may be
-    objects, or repeat all that came before; names and ids may be repeated.
-    """
-
-    def __init__(self) -> None:
-        self._by_index: dict[Any, int] = {}
-        self._ids: list[str] = []
-        self._names: list[str] = []
-        self._arguments: list[str] = []
-
-    @property
-    def begun(self) -> bool:
-        """True once there was a call."""
-        return bool(self._ids)
-
-    def fragments(self, delta: Mapping[str, Any]) -> list[ToolCallFragment]:
-        """The fragments in a delta."""
-        found = []
-        for call in delta.get("tool_calls") or ():
-            if isinstance(call, Mapping):
-                found.append(self._fragment(call))
-        legacy = delta.get("function_call")
-        if isinstance(legacy, Mapping):
-            found.append(self._fragment({"index": 0, "function": legacy}))
-        return found
-
-    def _fragment(self, call: Mapping[str, Any]) -> ToolCallFragment:
-        function = call.get("function")
-        function = function if isinstance(function, Mapping) else {}
-        id = call.get("id") or ""
-        name = function.get("name") or ""
-        arguments = as_json(function.get("arguments"))
-        place = self._place(call.get("index"), id, name, arguments)
-        first = place == len(self._ids)
-        if first:
-            self._ids.append(id)
-            self._names.append(name)
-            self._arguments.append("")
-        new_id = id if first or not self._ids[place] else ""
-        new_name = name if first or not self._names[place] else ""
-        self._ids[place] = self._ids[place] or id
-        self._names[place] = self._names[place] or name
-        fresh = self._fresh(place, arguments)
-        return ToolCallFragment(place, new_id, new_name, fresh)
-
-    def _place(self, index: Any, id: str, name: str, arguments: str) -> int:
-        known = self._by_index.get(index) if index is not None else len(self._ids) - 1
-        if known is None or known < 0:
-            known = len(self._ids)
-        elif id and self._ids[known] and id != self._ids[known]:
-            # A new id: another call, unless it is one that was seen before.
-            known = self._ids.index(id) if id in self._ids else len(self._ids)
-        elif index is None and not id and name and whole(self._arguments[known]):
-            known = len(self._ids)  # no index and no id: a name behind a whole call begins anew
-        if index is not None:
-            self._by_index[index] = known
-        return known
-
-    def _fresh(self, place: int, arguments: str) -> str:
-        """What is new of the arguments: some servers repeat all so far in each fragment."""
-        so_far = self._arguments[place]
-        if len(so_far) > 1 and arguments.startswith(so_far) and so_far[:1] == "{":
-            arguments = arguments[len(so_far) :]
-        self._arguments[place] = so_far + arguments
-        return arguments
-
-
-def whole(arguments: str) -> bool:
-    """True for arguments that are a JSON value by themselves."""
-    try:
-        json.loads(arguments)
-    except ValueError:
-        return False
-    return True
-
-
-def as_json(arguments: Any) -> str:
-    """Arguments as text: objects in compact JSON."""
-    if arguments is None:
-        return ""
-    if isinstance(arguments, str):
-        return arguments
-    return json.dumps(arguments, ensure_ascii=False, separators=(",", ":"))
-
-
-def merge(into: dict[str, Any], usage: Mapping[str, Any]) -> None:
-    """Later figures overwrite earlier ones; null never erases."""
-    for name, value in usage.items():
-        if isinstance(value, Mapping) and isinstance(into.get(name), dict):
-            merge(into[name], value)
-        elif value is not None or name not in into:
-            into[name] = dict(value) if isinstance(value, Mapping) else value
-
-
 def chat_usage(raw: Mapping[str, Any]) -> Usage:
     """The family's usage in the project's words."""
-
-    def count(value: Any) -> int:
-        return value if isinstance(value, int) and value >= 0 else 0
 
     asked, written = count(raw.get("prompt_tokens")), count(raw.get("completion_tokens"))
     out = raw.get("completion_tokens_details") or {}
@@ -537,10 +417,3 @@ def _parts(content: list[Any]) -> tuple[str, str, list[Mapping[str, Any]]]:
         elif isinstance(part.get("text"), str):
             text += part["text"]
     return reasoning, text, cited
-
-
-def _maybe_json(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except ValueError:
-        return None
