@@ -33,6 +33,9 @@ POOL_MAXSIZE = 1000
 #: home routers and many proxies forget a connection; Go's net package takes 15 s, curl 60 s.
 KEEPALIVE = 30.0
 
+#: What is sent at once, in bytes: a TLS record, and no copying of a large body.
+PACKET = 16 * 1024
+
 #: Hosts whose pools are kept. requests keeps 10; a service with fallbacks talks to more.
 POOLS = 32
 
@@ -51,6 +54,7 @@ class _Scoped(_Connection):
     response_class = Answer
     _scope: Optional[Scope] = None
     _address = ""
+    _outgoing: Optional[list[Any]] = None
 
     def _new_conn(self) -> socket.socket:
         opening = CURRENT.get()
@@ -114,9 +118,28 @@ class _Scoped(_Connection):
         # urllib3 sends under the connect timeout, which a large body would overrun; the scope
         # reaches this connection, so no timeout of the socket's own is needed from here on.
         self.timeout = None
-        super().request(*args, **kwargs)
+        self._outgoing = []
+        try:
+            super().request(*args, **kwargs)
+            outgoing = self._outgoing
+        finally:
+            self._outgoing = None
+        self._send_together(outgoing)
         opening.phase = "answer"
         opening.step("sent")
+
+    def send(self, data: Any) -> None:
+        if self._outgoing is None:
+            super().send(data)
+        else:
+            self._outgoing.append(data)
+
+    def _send_together(self, parts: list[Any]) -> None:
+        """In one packet if they are short: head and body would be two, and two TLS records."""
+        if sum(map(len, parts)) <= PACKET:
+            parts = [b"".join(parts)]
+        for part in parts:
+            super().send(part)
 
     def _reuse(self, opening: Opening) -> None:
         opening.phase = "send"

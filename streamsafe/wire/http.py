@@ -221,6 +221,8 @@ class HttpTransport:
             reply.close()
             raise
         for one in (*reply.history, reply):
+            if "set-cookie" not in one.headers:
+                continue
             cookies.extract_cookies_to_jar(  # type: ignore[no-untyped-call]
                 self._session.cookies, one.request, one.raw
             )

@@ -137,7 +137,10 @@ class Preparer:
 def _with_body(
     template: requests.PreparedRequest, content: Optional[bytes]
 ) -> requests.PreparedRequest:
-    new = template.copy()
+    # Not template.copy(): most of that is the copying of a cookie jar, which is empty here.
+    new = requests.PreparedRequest()
+    new.__dict__.update(template.__dict__)
+    new.headers = template.headers.copy()
     if content is not None:
         new.body = content
         new.headers["Content-Length"] = str(len(content))

@@ -49,10 +49,8 @@ class Routes:
             adapter = self._stand_ins.get(adapter) or self._stand_ins.setdefault(
                 adapter, self._stand_in(adapter)
             )
-        # SOCKS connections are made by PySocks.
-        proxy = select_proxy(url, terms.proxies) or ""
-        socks = proxy.lower().startswith("socks")
-        return Route(adapter.send, scoped=isinstance(adapter, ScopedAdapter) and not socks)
+        scoped = isinstance(adapter, ScopedAdapter) and not _over_socks(url, terms)
+        return Route(adapter.send, scoped)
 
     def close(self) -> None:
         """Close the idle connections of the stand-ins."""
@@ -75,3 +73,10 @@ class Routes:
             single.max_retries = Retry(0, read=False)
             return single  # type: ignore[no-any-return]
         return adapter
+
+
+def _over_socks(url: str, terms: Terms) -> bool:
+    """True if PySocks makes the connections."""
+    if not terms.proxies:
+        return False
+    return (select_proxy(url, terms.proxies) or "").lower().startswith("socks")

@@ -1,0 +1,70 @@
+"""What all tests share: nothing may be left behind, and the environment has no keys in it."""
+
+from __future__ import annotations
+
+import gc
+import os
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+#: Threads that outlive a stream on purpose: shared by the process, and gone when idle.
+SHARED = ("streamsafe-watchdog", "streamsafe-teller")
+#: How long what was closed may take to be gone, in seconds.
+PATIENCE = 5.0
+
+
+@pytest.fixture(autouse=True)
+def no_thread_and_no_socket_is_left(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Fail the test after which more threads of ours, or more sockets, are there than before."""
+    threads, sockets = set(threading.enumerate()), _sockets()
+    yield
+    request.node.funcargs.clear()  # a session that a fixture made may go now
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        left, open_now = _ours() - threads, _sockets()
+        if not left and len(open_now) <= len(sockets):
+            return
+        if time.monotonic() > deadline:
+            break
+        gc.collect()  # and closes its idle connections
+        time.sleep(0.01)
+    more = ", ".join(sorted(open_now - sockets))
+    pytest.fail(f"left behind: threads {sorted(t.name for t in left)}, sockets {more or 'none'}")
+
+
+@pytest.fixture(autouse=True)
+def no_key_and_no_proxy_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The developer's own keys, addresses and proxies must neither help nor be sent anywhere."""
+    for name in os.environ:
+        if name.endswith(("_API_KEY", "_BASE_URL", "_TOKEN", "_ENDPOINT", "_HOST")):
+            monkeypatch.delenv(name)
+        elif name.lower() in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
+            monkeypatch.delenv(name)
+
+
+def _ours() -> set[threading.Thread]:
+    return {
+        thread
+        for thread in threading.enumerate()
+        # A connection's thread belongs to its server, which may serve many tests.
+        if thread.name.startswith("streamsafe-")
+        and not thread.name.startswith(SHARED)
+        and "-connection-" not in thread.name
+    }
+
+
+def _sockets() -> set[str]:
+    """The sockets that this process holds open; empty where the system does not tell."""
+    found = set()
+    for fd in Path("/proc/self/fd").glob("*"):
+        try:
+            target = os.readlink(fd)
+        except OSError:  # the directory's own, gone by now
+            continue
+        if target.startswith("socket:"):
+            found.add(target)
+    return found
