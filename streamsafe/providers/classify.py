@@ -6,11 +6,8 @@ inside a stream alike. Whether to try again is decided by ``engine.retry`` from 
 
 from __future__ import annotations
 
-import json
 import re
-import time
-from collections.abc import Mapping
-from email.utils import parsedate_to_datetime
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Optional
 
 from streamsafe.errors import (
@@ -25,6 +22,10 @@ from streamsafe.errors import (
     RateLimitError,
     ServerError,
 )
+from streamsafe.providers.delays import retry_after
+from streamsafe.providers.facts import Facts, body_shown, error_facts, error_payload
+
+__all__ = ["Facts", "api_error", "error_facts", "error_payload", "http_error", "retry_after"]
 
 #: By HTTP status: the class, and whether another try may help.
 _BY_STATUS: dict[int, tuple[type[APIError], bool]] = {
@@ -60,6 +61,8 @@ _BY_WORD: dict[str, tuple[type[APIError], bool]] = {
     "billing_error": (QuotaExceededError, False),
     "enforced_spend_limit_reached": (QuotaExceededError, False),
     "contract_spend_limit_reached": (QuotaExceededError, False),
+    # OpenRouter's 402 for what is in flight: passes with a delay that the server names
+    "openrouter_in_flight_budget": (QuotaExceededError, True),
     "billing_hard_limit_reached": (QuotaExceededError, False),
     # too long
     "context_length_exceeded": (ContextLengthError, False),
@@ -127,44 +130,63 @@ _BY_WORD: dict[str, tuple[type[APIError], bool]] = {
 }
 
 #: Words that name only a family: the status says more, where there is one.
-_VAGUE = frozenset({"invalid_request_error", "api_error", "server_error", "error", "timeout"})
+_VAGUE = frozenset(
+    {
+        "invalid_request_error", "badrequesterror", "invalid_argument", "api_error",
+        "server_error", "error", "timeout",
+    }
+)  # fmt: skip
 
-#: By what the message says, where code and type say nothing.
-_BY_MESSAGE: tuple[tuple[re.Pattern[str], type[APIError], bool], ...] = (
-    (
-        re.compile(
-            r"prompt is too long|maximum context length|context (length|window|size)"
-            r"|exceeds? the (available )?context|too many tokens.*context",
-            re.I,
-        ),
+_STATUS = re.compile(r"[3-5]\d\d")
+
+#: Words that can be waited for only where the server says how long.
+_WITH_DELAY = frozenset({"openrouter_in_flight_budget"})
+
+
+class _Reading(NamedTuple):
+    """What a message says of an error that code and status made one of ``among``."""
+
+    pattern: re.Pattern[str]
+    among: tuple[type[APIError], ...]
+    kind: type[APIError]
+    retryable: bool
+    #: Only where the server names no delay: one who does expects us back.
+    without_delay: bool = False
+
+
+def _reading(pattern: str, *rest: Any) -> _Reading:
+    return _Reading(re.compile(pattern, re.I), *rest)
+
+
+_BY_MESSAGE: tuple[_Reading, ...] = (
+    _reading(
+        r"prompt is too long|maximum context length|context (length|window|size)"
+        r"|exceeds? the (available )?context|exceeds the maximum number of tokens",
+        (BadRequestError, ServerError),
         ContextLengthError,
         False,
     ),
-    (
-        re.compile(
-            r"insufficient balance|exceeded your current quota|credits? (are|is) depleted"
-            r"|specified API usage limits|per[- ]?day|daily (limit|quota)|monthly (limit|quota)"
-            r"|trial key",
-            re.I,
-        ),
-        QuotaExceededError,
+    _reading(
+        # Too much at once for the limit per minute: waiting does not make it less.
+        r"request too large",
+        (RateLimitError,),
+        RateLimitError,
         False,
     ),
-    (re.compile(r"overloaded|server busy|maximum pending requests", re.I), OverloadedError, True),
+    _reading(r"perday|credits? (are|is) depleted", (RateLimitError,), QuotaExceededError, False),
+    _reading(
+        r"insufficient balance|exceeded your current quota|per day|daily (limit|quota)"
+        r"|monthly (limit|quota)|trial key.*month",
+        (RateLimitError,),
+        QuotaExceededError,
+        False,
+        True,
+    ),
+    _reading(r"specified API usage limits", (BadRequestError,), QuotaExceededError, False),
+    _reading(
+        r"overloaded|server busy|maximum pending requests", (ServerError,), OverloadedError, True
+    ),
 )
-
-_GO_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|h|m|s)")
-_GO_UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
-_IN_WORDS = re.compile(r"(?:retry|try again)\D{0,20}?(\d+(?:\.\d+)?)\s*(ms|s\b|sec|m\b|min)", re.I)
-
-
-class Facts(NamedTuple):
-    """What an error body says, in whatever shape."""
-
-    message: str = ""
-    code: Optional[str] = None
-    type: Optional[str] = None
-    status: Optional[int] = None
 
 
 def api_error(
@@ -181,8 +203,12 @@ def api_error(
     hint: Optional[str] = None,
     retryable: Optional[bool] = None,
 ) -> APIError:
-    """The typed error. ``retryable`` given goes before all tables but ``x-should-retry``."""
-    kind, again = _kind(status, code, type, message)
+    """The typed error of what an API said, in an HTTP answer or inside a stream.
+
+    ``headers`` have lower-case names. ``retryable`` given goes before all tables but
+    ``x-should-retry``. Inside a stream a code or type of three digits counts as the status.
+    """
+    kind, again = _kind(status, code, type, message, retry_after is not None)
     forced = (headers or {}).get("x-should-retry", "").lower()
     if retryable is not None:
         again = retryable
@@ -204,23 +230,37 @@ def api_error(
 
 
 def _kind(
-    status: Optional[int], code: Optional[str], type: Optional[str], message: str
+    status: Optional[int],
+    code: Optional[str],
+    type: Optional[str],
+    message: str,
+    has_delay: bool,
 ) -> tuple[type[APIError], bool]:
+    """Code and type, status, then what the message adds to them."""
     words = [word.lower() for word in (code, type) if word]
-    for word in words:
-        if word in _BY_WORD and word not in _VAGUE:
-            return _BY_WORD[word]
-    for pattern, kind, again in _BY_MESSAGE:
-        if pattern.search(message):
-            return kind, again
-    number = status if status is not None else next((int(w) for w in words if w.isdigit()), None)
-    if number is not None and number >= 300:
-        return _by_status(number)
-    for word in words:
-        if word in _BY_WORD:
-            return _BY_WORD[word]
+    kind, again = _by_words(status, words, has_delay)
+    said = " ".join([message, *words])
+    for reading in _BY_MESSAGE:
+        if kind in reading.among and reading.pattern.search(said):
+            if not (reading.without_delay and has_delay):
+                return reading.kind, reading.retryable
+    return kind, again
+
+
+def _by_words(
+    status: Optional[int], words: Sequence[str], has_delay: bool
+) -> tuple[type[APIError], bool]:
+    known = [word for word in words if word in _BY_WORD]
+    for word in known:
+        if word not in _VAGUE:
+            kind, again = _BY_WORD[word]
+            return kind, again and (has_delay or word not in _WITH_DELAY)
+    if status is None:
+        status = next((int(word) for word in words if _STATUS.fullmatch(word)), None)
+    if status is not None and status >= 300:
+        return _by_status(status)
     # An error inside a stream that names no cause is the server's.
-    return ServerError, True
+    return _BY_WORD[known[0]] if known else (ServerError, True)
 
 
 def _by_status(status: int) -> tuple[type[APIError], bool]:
@@ -237,9 +277,15 @@ def http_error(
     body: str,
     *,
     request_id: Optional[str] = None,
+    retryable: Optional[bool] = None,
+    hint: Optional[str] = None,
     wall_now: Optional[float] = None,
 ) -> APIError:
-    """The typed error of an HTTP answer outside 2xx, of any API whose body has a common shape."""
+    """The typed error of an HTTP answer outside 2xx, of any API whose body has a common shape.
+
+    ``headers`` have lower-case names. ``retryable`` and ``hint`` are for an API that knows better
+    than the tables. ``wall_now``: seconds since the epoch for dates, None = now.
+    """
     payload = error_payload(body)
     facts = error_facts(payload)
     message = facts.message or _shown(status, headers, body)
@@ -251,170 +297,14 @@ def http_error(
         body=payload if payload is not None else body,
         headers=headers,
         retry_after=retry_after(headers, payload, wall_now),
-        request_id=request_id,
+        request_id=request_id or facts.request_id,
+        retryable=retryable,
+        hint=hint,
     )
 
 
 def _shown(status: int, headers: Mapping[str, str], body: str) -> str:
-    """What can be said of a body that is no JSON error."""
     if 300 <= status < 400:
         where = headers.get("location", "nowhere")
         return f"redirected to {where}, which is not followed with a POST; correct base_url"
-    title = re.search(r"<title[^>]*>(.*?)</title>", body, re.I | re.S)
-    text = title.group(1) if title else body
-    return " ".join(text.split())[:200] or "the answer has no body"
-
-
-def error_payload(body: str) -> Any:
-    """The JSON of an error body, also inside ``data:`` or an array of one; None if it is none."""
-    text = body.strip()
-    if text.startswith("data:"):
-        text = text[5:].split("\n")[0].strip()
-    try:
-        payload = json.loads(text)
-    except ValueError:
-        return None
-    if isinstance(payload, list) and len(payload) == 1:
-        payload = payload[0]
-    return payload
-
-
-def error_facts(payload: Any) -> Facts:
-    """Message, code, type and status of an error object, in all the shapes that APIs use."""
-    if isinstance(payload, str):
-        return Facts(payload)
-    if not isinstance(payload, Mapping):
-        return Facts()
-    error = payload.get("error")
-    if isinstance(error, Mapping):
-        inner = error_facts({"message": error.get("message"), **_without_error(error)})
-        return inner._replace(message=inner.message or _text(payload.get("message")))
-    message = _text(error) or _text(payload.get("message")) or _detail(payload.get("detail"))
-    details = payload.get("details")
-    fine = details.get("error_code") if isinstance(details, Mapping) else None
-    code = fine or payload.get("code")
-    status = payload.get("http_status_code") or payload.get("status_code") or payload.get("code")
-    kind = payload.get("type") or payload.get("error_type") or payload.get("status")
-    return Facts(message, _word(code), _word(kind), _number(status))
-
-
-def _without_error(error: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in error.items() if name not in ("error", "message")}
-
-
-def _detail(detail: Any) -> str:
-    """The ``detail`` of FastAPI servers: a text, or a list of what is wrong where."""
-    if isinstance(detail, list):
-        return "; ".join(
-            f"{'.'.join(map(str, item.get('loc', ())))}: {item.get('msg')}"
-            for item in detail
-            if isinstance(item, Mapping)
-        )
-    return _text(detail)
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, str):
-        return value
-    return json.dumps(value, ensure_ascii=False) if isinstance(value, (Mapping, list)) else ""
-
-
-def _word(value: Any) -> Optional[str]:
-    if isinstance(value, bool) or not isinstance(value, (str, int)):
-        return None
-    return str(value)
-
-
-def _number(value: Any) -> Optional[int]:
-    if isinstance(value, str) and value.isdigit():
-        value = int(value)
-    if isinstance(value, int) and not isinstance(value, bool) and 100 <= value <= 599:
-        return value
-    return None
-
-
-def retry_after(
-    headers: Mapping[str, str], payload: Any = None, wall_now: Optional[float] = None
-) -> Optional[float]:
-    """Seconds that the server asks to wait, or None; the surest sign first.
-
-    ``headers`` have lower-case names. ``wall_now``: seconds since the epoch, for HTTP dates.
-    """
-    now = time.time() if wall_now is None else wall_now
-    ms = _float(headers.get("retry-after-ms"))
-    if ms is not None:
-        return ms / 1000
-    value = headers.get("retry-after")
-    if value:
-        seconds = _float(value)
-        return seconds if seconds is not None else _until(value, now)
-    found = _from_body(payload)
-    return found if found is not None else _from_resets(headers, now)
-
-
-def _float(value: Optional[str]) -> Optional[float]:
-    try:
-        number = float(value) if value is not None else None
-    except ValueError:
-        return None
-    return number if number is not None and 0 <= number < float("inf") else None
-
-
-def _until(value: str, now: float) -> Optional[float]:
-    try:
-        return max(0.0, parsedate_to_datetime(value).timestamp() - now)
-    except (TypeError, ValueError, OverflowError):
-        return None
-
-
-def _from_body(payload: Any) -> Optional[float]:
-    """Gemini's RetryInfo; the words "retry after N seconds" (Azure, Groq)."""
-    error = payload.get("error") if isinstance(payload, Mapping) else None
-    if not isinstance(error, Mapping):
-        return None
-    details = error.get("details")
-    for detail in details if isinstance(details, list) else ():
-        if isinstance(detail, Mapping) and "retryDelay" in detail:
-            return duration(str(detail["retryDelay"]))
-    match = _IN_WORDS.search(_text(error.get("message")))
-    if match is None:
-        return None
-    unit = {"s": 1.0, "sec": 1.0, "m": 60.0, "min": 60.0, "ms": 0.001}[match.group(2).lower()]
-    return float(match.group(1)) * unit
-
-
-def _from_resets(headers: Mapping[str, str], now: float) -> Optional[float]:
-    """The reset of the limit that is used up, where the headers say which one is."""
-    waits = []
-    for name, value in headers.items():
-        if "remaining" in name and _float(value) == 0:
-            reset = headers.get(name.replace("remaining", "reset"))
-            wait = _reset(reset, now) if reset else None
-            if wait is not None:
-                waits.append(wait)
-    return max(waits) if waits else None
-
-
-def _reset(value: str, now: float) -> Optional[float]:
-    """A Go duration, an RFC 3339 time, an epoch, or seconds."""
-    number = _float(value)
-    if number is not None:
-        return max(0.0, number - now) if number > 1e9 else number
-    wait = duration(value)
-    if wait is not None:
-        return wait
-    try:
-        from datetime import datetime
-
-        moment = datetime.fromisoformat(value.replace("Z", "+00:00"))
-    except ValueError:
-        return None
-    return max(0.0, moment.timestamp() - now)
-
-
-def duration(value: str) -> Optional[float]:
-    """Seconds of a Go duration such as "6m0s" or "120ms"; None if it is none."""
-    parts = _GO_DURATION.findall(value)
-    if not parts or "".join(number + unit for number, unit in parts) != value.strip():
-        return None
-    return sum(float(number) * _GO_UNITS[unit] for number, unit in parts)
+    return body_shown(body)

@@ -6,7 +6,6 @@ inside a stream. What a payload means is said by each provider.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Optional
 
@@ -14,11 +13,21 @@ from streamsafe.errors import MalformedStreamError
 from streamsafe.models import Chunk, ServerSentEvent
 from streamsafe.providers.base import Decoder
 from streamsafe.providers.classify import api_error, error_facts, retry_after
-from streamsafe.providers.payloads import decode
+from streamsafe.providers.facts import maybe_json
+from streamsafe.providers.payloads import decode, malformed
+
+__all__ = ["JSONDecoder", "maybe_json"]
+
+#: What is kept of lines outside the standard's fields, in characters: enough for any error object.
+_MAX_STRAYS = 64 * 1024
 
 
 class JSONDecoder(Decoder):
     """A decoder whose subclasses say what one payload gives, in ``payload``."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._strays = ""
 
     def feed(self, events: Sequence[ServerSentEvent]) -> list[Chunk]:
         """Chunks of these events, up to a failure or an end mark."""
@@ -30,9 +39,11 @@ class JSONDecoder(Decoder):
             try:
                 payload = decode(event.data)
             except MalformedStreamError as error:
-                if not self.skip(error):
-                    break
-                continue
+                if event.event == "error":
+                    self.fail(event.data)
+                elif self.skip(error):
+                    continue
+                break
             self.take(payload, event.event, chunks)
             if self.failure is not None or self.closed:
                 break
@@ -40,8 +51,13 @@ class JSONDecoder(Decoder):
 
     def take(self, payload: Any, event: str, chunks: list[Chunk]) -> None:
         """One payload: its error, or its chunks."""
-        failed = isinstance(payload, Mapping) and bool(payload.get("error"))
-        if failed or event == "error" or not isinstance(payload, Mapping):
+        if isinstance(payload, list) and len(payload) == 1:
+            payload = payload[0]
+        if event == "error":
+            self.fail(payload)
+        elif not isinstance(payload, Mapping):
+            self.skip(malformed(repr(payload), "expected a JSON object"))
+        elif payload.get("error"):
             self.fail(payload)
         else:
             chunks += self.payload(payload, event)
@@ -51,29 +67,38 @@ class JSONDecoder(Decoder):
         raise NotImplementedError
 
     def strays(self, lines: Sequence[str]) -> None:
-        """``error: {…}`` as a field, or a bare JSON error over several lines."""
+        """``error: {…}`` as a field (old llama.cpp), or a bare JSON error over several lines, which
+        may come in several reads (Gemini)."""
         if self.failure is not None or self.finished:
             return
-        for text in ("\n".join(lines), *(line.partition(":")[2] for line in lines)):
-            payload = maybe_json(text)
-            if isinstance(payload, Mapping) and (payload.get("error") or "message" in payload):
-                self.fail(payload)
+        for line in lines:
+            name, _, value = line.partition(":")
+            if name.strip() == "error" and value.strip():
+                self.fail(maybe_json(value) or value.strip())
+                return
+            self._strays = f"{self._strays}{line}\n"[-_MAX_STRAYS:]
+            if line.rstrip().endswith(("}", "]")) and self._is_error(self._strays):
                 return
 
     def end(self, tail: str) -> list[Chunk]:
         """An end mark without its blank line is one; an error object may stand there bare."""
-        text = tail.strip()
-        if text.startswith("data:"):
-            text = text[5:].strip()
-        if text == "[DONE]":
-            self.closed = True
-        elif text and not self.finished:
-            payload = maybe_json(text)
-            if isinstance(payload, Mapping) and payload.get("error"):
-                self.fail(payload)
-            else:
-                self.strays(tail.splitlines())
+        for line in tail.splitlines():
+            data = line[5:].strip() if line.startswith("data:") else ""
+            if data == "[DONE]":
+                self.closed = True
+            elif not self.finished and self.failure is None and not self._is_error(data):
+                self.strays([line])
         return []
+
+    def _is_error(self, text: str) -> bool:
+        """True, with the failure set, for the JSON of an error object."""
+        payload = maybe_json(text) if text else None
+        if isinstance(payload, list) and len(payload) == 1:
+            payload = payload[0]
+        if not isinstance(payload, Mapping) or not payload.get("error"):
+            return False
+        self.fail(payload)
+        return True
 
     def skip(self, error: MalformedStreamError) -> bool:
         """True if the program wants malformed events passed over; else it is the failure."""
@@ -96,21 +121,13 @@ class JSONDecoder(Decoder):
         self.finished = False
         self.failure = api_error(
             facts.message or f"the stream ended in an error: {str(payload)[:200]}",
-            code=facts.code,
-            type=facts.type or (str(facts.status) if facts.status else None),
+            code=facts.code or (str(facts.status) if facts.status else None),
+            type=facts.type,
             body=payload,
             retry_after=retry_after({}, payload),
             in_stream=True,
             retryable=retryable,
-            request_id=request_id,
+            request_id=request_id or facts.request_id,
             hint=hint,
         )
         return []
-
-
-def maybe_json(text: str) -> Any:
-    """The value, or None for what is no JSON."""
-    try:
-        return json.loads(text)
-    except ValueError:
-        return None

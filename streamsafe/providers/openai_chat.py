@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Optional
 
-from streamsafe.errors import APIError, ConfigurationError, MalformedStreamError
+from streamsafe.errors import APIError, ConfigurationError
 from streamsafe.models import (
     Call,
     Chunk,
@@ -24,8 +24,8 @@ from streamsafe.models import (
 )
 from streamsafe.providers.base import Decoder, Profile, Target
 from streamsafe.providers.classify import http_error
-from streamsafe.providers.jsonevents import JSONDecoder, maybe_json
-from streamsafe.providers.payloads import decode
+from streamsafe.providers.jsonevents import JSONDecoder
+from streamsafe.providers.payloads import scan
 from streamsafe.providers.presets import Preset
 from streamsafe.providers.toolcalls import ToolCalls
 from streamsafe.providers.usage import count, merge
@@ -168,54 +168,35 @@ class ChatDecoder(JSONDecoder):
         chunks: list[Chunk] = []
         for event in events:
             data = event[1]
-            if data[:6] == "[DONE]":
-                self.closed = True
-                break
+            # The common case: one choice, a piece of text, and nothing else of interest. All that
+            # is not exactly so, broken JSON too, goes the general way.
             try:
-                payload = decode(data)
-            except MalformedStreamError as error:
-                if not self.skip(error):
-                    break
-                continue
-            # The common case: one choice, a piece of text, and nothing else of interest.
-            try:
+                payload, end = scan(data, 0)
                 (choice,) = payload["choices"]
-                delta = choice["delta"]
-                text = delta["content"]
+                ((name, text),) = choice["delta"].items()
                 plain = (
-                    len(delta) == 1
+                    name == "content"
                     and text.__class__ is str
                     and text
-                    and self._begun
-                    and not choice["finish_reason"]
-                    and not choice["index"]
-                    and not payload.get("usage")
+                    and end == len(data)
+                    and choice["finish_reason"] is None
+                    and choice["index"] == 0
                     and "error" not in payload
+                    and payload.get("usage") is None
+                    and self._begun
+                    and event[0] == "message"
                 )
-            except (KeyError, TypeError, ValueError):
+            except (KeyError, TypeError, ValueError, AttributeError, StopIteration):
                 plain = False
             if plain:
                 chunks.append(
                     _new(Chunk, ("text", text, "", None, None, None, 0, payload, "", None, None))
                 )
                 continue
-            if event[0] == "error" or not isinstance(payload, Mapping) or payload.get("error"):
-                chunks += self.fail(payload)
-                break
-            chunks += self._payload(payload)
-            if self.failure is not None:
+            chunks += super().feed((event,))
+            if self.failure is not None or self.closed:
                 break
         return chunks
-
-    def strays(self, lines: Sequence[str]) -> None:
-        """``error: {…}`` as a field (old llama.cpp), or a bare JSON error over several lines."""
-        if self.failure is not None or self.finished:
-            return
-        for text in ("\n".join(lines), *(line.partition(":")[2] for line in lines)):
-            payload = maybe_json(text)
-            if isinstance(payload, Mapping) and (payload.get("error") or "message" in payload):
-                self.fail(payload)
-                return
 
     def whole(self, payload: Any) -> list[Chunk]:
         """A plain answer: the server did not stream."""
@@ -226,23 +207,10 @@ class ChatDecoder(JSONDecoder):
             for choice in payload["choices"]
             if isinstance(choice, Mapping)
         ]
-        return self._payload({**payload, "choices": choices})
+        return self.payload({**payload, "choices": choices})
 
-    def end(self, tail: str) -> list[Chunk]:
-        """An end mark without its blank line is one; an error object may stand there bare."""
-        text = tail.strip()
-        if text.startswith("data:"):
-            text = text[5:].strip()
-        if text == "[DONE]":
-            self.closed = True
-        elif text and not self.finished:
-            payload = maybe_json(text)
-            if isinstance(payload, Mapping) and payload.get("error"):
-                return self.fail(payload)
-            self.strays(tail.splitlines())
-        return []
-
-    def _payload(self, payload: Mapping[str, Any]) -> list[Chunk]:
+    def payload(self, payload: Mapping[str, Any], event: str = "") -> list[Chunk]:
+        """The chunks of one payload, in the order reasoning, text, calls, finish, usage."""
         self._begun = True
         self.id = self.id or payload.get("id") or None
         self.model = self.model or payload.get("model") or None
@@ -255,7 +223,6 @@ class ChatDecoder(JSONDecoder):
         groq = payload.get("x_groq")
         if isinstance(groq, Mapping) and groq.get("error"):
             self.fail({"error": groq["error"]})
-            self.finished = False
         elif self.failure is None:
             self.finished = len(self._seen) >= self._wanted and all(
                 seen.finish for seen in self._seen.values()

@@ -10,7 +10,9 @@ from typing import Any
 
 from streamsafe.errors import MalformedStreamError
 
-_scan = json.JSONDecoder().raw_decode
+#: The scanner itself: ``scan(text, start)`` gives (value, end), and raises StopIteration where no
+#: value begins. Twice as fast as loads; it wants no space before the value, and leaves what trails.
+scan = json.JSONDecoder().scan_once
 
 #: What an error shows of data that is no JSON.
 SHOWN = 200
@@ -19,9 +21,8 @@ SHOWN = 200
 def decode(data: str) -> Any:
     """The value; MalformedStreamError for anything that is not exactly one JSON value."""
     try:
-        # raw_decode is twice as fast as loads; it wants no space before, and leaves what trails.
-        value, end = _scan(data)
-    except ValueError:
+        value, end = scan(data, 0)
+    except (ValueError, StopIteration, RecursionError):
         return _slowly(data)
     if end != len(data) and data[end:].strip():
         raise malformed(data, f"something follows the JSON at {end}")
