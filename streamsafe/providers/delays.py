@@ -18,12 +18,11 @@ _UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
 
 #: "Please retry after 12 seconds." (Azure), "Please try again in 7m12.5s." (OpenAI, Groq)
 _IN_WORDS = re.compile(
-    r"(?:retry|try again)\D{0,20}?"
-    r"(?:(?P<go>(?:\d+(?:\.\d+)?(?:ms|h|m|s)(?![a-z]))+|(?:\d+(?:\.\d+)?(?:h|m|s))+\d+(?:\.\d+)?m?s)"
+    r"(?:retry|try again)\D{0,20}?(?:(?P<go>(?:\d+(?:\.\d+)?(?:ms|h|m|s))+(?![a-z]))"
     r"|(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>ms|milli|sec|min|hour|[smh]\b))",
     re.I,
 )
-_WORD_UNITS = {"ms": 0.001, "mi": 60.0, "s": 1.0, "se": 1.0, "m": 60.0, "h": 3600.0, "ho": 3600.0}
+_WORD_UNITS = {**_UNITS, "milli": 0.001, "sec": 1.0, "min": 60.0, "hour": 3600.0}
 
 #: Larger numbers are milliseconds since the epoch (OpenRouter), smaller than _EPOCH are seconds.
 _EPOCH_MS = 1e11
@@ -95,9 +94,7 @@ def _from_words(message: str) -> Optional[float]:
         return None
     if match.group("go"):
         return duration(match.group("go").lower())
-    unit = match.group("unit").lower()
-    factor = 0.001 if unit in ("ms", "milli") else _WORD_UNITS[unit[:2]]
-    return float(match.group("number")) * factor
+    return float(match.group("number")) * _WORD_UNITS[match.group("unit").lower()]
 
 
 def _from_resets(headers: Mapping[str, str], now: float) -> Optional[float]:

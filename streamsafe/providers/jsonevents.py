@@ -76,6 +76,8 @@ class JSONDecoder(Decoder):
             if name.strip() == "error" and value.strip():
                 self.fail(maybe_json(value) or value.strip())
                 return
+            if line.startswith(("{", "[")) and not self._strays.startswith(("{", "[")):
+                self._strays = ""
             self._strays = f"{self._strays}{line}\n"[-_MAX_STRAYS:]
             if line.rstrip().endswith(("}", "]")) and self._is_error(self._strays):
                 return

@@ -6,13 +6,13 @@ Here lives the one way in which providers read JSON from the wire.
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, Callable
 
 from streamsafe.errors import MalformedStreamError
 
 #: The scanner itself: ``scan(text, start)`` gives (value, end), and raises StopIteration where no
 #: value begins. Twice as fast as loads; it wants no space before the value, and leaves what trails.
-scan = json.JSONDecoder().scan_once
+scan: Callable[[str, int], tuple[Any, int]] = getattr(json.JSONDecoder(), "scan_once")
 
 #: What an error shows of data that is no JSON.
 SHOWN = 200
