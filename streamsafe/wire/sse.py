@@ -179,7 +179,9 @@ class SSEFramer(Framer):
             parts = text[6:].split("\n\ndata: ")
             if text.count("\n") == 2 * len(parts) - 2:  # no line ends but those split at
                 last_id = self.last_event_id
-                events += [_new(ServerSentEvent, ("message", part, last_id, None)) for part in parts]
+                events += [
+                    _new(ServerSentEvent, ("message", part, last_id, None)) for part in parts
+                ]
                 return
         for block in text.split("\n\n"):
             direct = _direct(block)
@@ -200,7 +202,7 @@ class SSEFramer(Framer):
         text = self._decoded(lines)
         has_data, retry = self._fields(text)
         if has_data:
-            for read in SSEClient([text.encode() + b"\n"]).events():
+            for read in SSEClient(iter((text.encode() + b"\n",))).events():
                 event = (read.event, read.data, self.last_event_id, retry)
                 events.append(_new(ServerSentEvent, event))
 
