@@ -39,8 +39,9 @@ class AttemptStarted(NamedTuple):
 class Step(NamedTuple):
     """A step of the transport was reached.
 
-    ``name``: "resolving", "resolved", "connecting", "connected", "tls", "reused", "stale", "sent";
-    ``detail`` holds what there is to say (address, protocol, cipher).
+    ``name``: "resolving", "resolved", "connecting", "connected", "tls", "reused", "stale", "sent",
+    and "ended" when the server ended the body before the reader wanted no more of it; ``detail``
+    holds what there is to say (address, protocol, cipher; characters left of a last event).
     """
 
     stream_id: str

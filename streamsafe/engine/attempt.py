@@ -322,6 +322,8 @@ class Attempt:
 
     def _ended(self, framer: Framer) -> Iterator[list[Chunk]]:
         """The body is over. Was the answer?"""
+        if not self.decoder.closed:
+            self._notify(Step, "ended", {"unfinished": len(framer.tail)})
         if framer.strays:
             self._strays(framer)
         chunks = [] if self.decoder.closed else self.decoder.end(framer.tail)

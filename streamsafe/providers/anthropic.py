@@ -319,7 +319,8 @@ class AnthropicDecoder(JSONDecoder):
         """By the payload's type, which is the event's name."""
         handler = _HANDLERS.get(payload.get("type", event))
         if handler is not None:
-            return handler(self, payload)
+            found: list[Chunk] = handler(self, payload)
+            return found
         return [Chunk("other", raw=payload)]
 
     def whole(self, payload: Any) -> list[Chunk]:

@@ -10,7 +10,6 @@ is, and the answer goes on in the next response.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Optional
 
@@ -83,9 +82,8 @@ class MessagesDecoder(JSONDecoder):
                 except (KeyError, TypeError):
                     plain = False
                 if plain:
-                    chunks.append(
-                        _new(Chunk, ("text", text, "", None, None, None, 0, payload, "", None, None))
-                    )
+                    fields = ("text", text, "", None, None, None, 0, payload, "", None, None)
+                    chunks.append(_new(Chunk, fields))
                     continue
                 self.take(payload, event[0], chunks)
             if self.failure is not None or self.closed:
@@ -142,7 +140,7 @@ class MessagesDecoder(JSONDecoder):
         return super().fail(payload, **facts)
 
     def message(self, completion: Completion) -> Optional[Mapping[str, Any]]:
-        """The blocks as they came, with signatures; what earlier attempts brought is in the text."""
+        """The blocks as they came, with signatures, and the text also of earlier attempts."""
         content = self.state.get("content") or []
         text = completion.text
         if "".join(block["text"] for block in content if block.get("type") == "text") != text:
@@ -285,8 +283,7 @@ def usage_of(raw: Mapping[str, Any]) -> Usage:
     written = count(raw.get("output_tokens"))
     details = raw.get("output_tokens_details")
     thought = count(details.get("thinking_tokens")) if isinstance(details, Mapping) else 0
-    # The copy: figures that come later must not change a chunk that was handed out.
-    return Usage(asked, written, thought, cached, asked + written, False, json.loads(json.dumps(raw)))
+    return Usage(asked, written, thought, cached, asked + written, False, dict(raw))
 
 
 def _with_text(content: Sequence[Mapping[str, Any]], text: str) -> list[Mapping[str, Any]]:

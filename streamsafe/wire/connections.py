@@ -245,6 +245,8 @@ class ScopedAdapter(HTTPAdapter):
         self._options: dict[str, Any] = {"socket_options": socket_options(keepalive)}
         self._options.update(pool_options or {})
         self._maxsize = pool_maxsize
+        # What requests would look up for each request anew, with much taking apart of URLs.
+        self._pools: dict[Any, Any] = {}
         super().__init__(pool_connections=POOLS, pool_maxsize=pool_maxsize)
         _adapters.add(self)
 
@@ -261,8 +263,27 @@ class ScopedAdapter(HTTPAdapter):
         manager.pool_classes_by_scheme = _POOL_CLASSES
         return manager
 
+    def get_connection_with_tls_context(
+        self, request: Any, verify: Any, proxies: Any = None, cert: Any = None
+    ) -> Any:
+        """Called by requests: the pool for a request, which is the same as the last time."""
+        key = (request.url, verify, cert, tuple((proxies or {}).items()))
+        pool = self._pools.get(key)
+        if pool is None:
+            pool = super().get_connection_with_tls_context(request, verify, proxies, cert)
+            if len(self._pools) >= POOLS:
+                self._pools.clear()
+            self._pools[key] = pool
+        return pool
+
+    def close(self) -> None:
+        """Close all idle connections."""
+        self._pools = {}
+        super().close()
+
     def renew(self) -> None:
         """Forget all connections without touching them: after a fork they are the parent's."""
+        self._pools = {}
         self.proxy_manager = {}
         self.init_poolmanager(POOLS, self._maxsize)
 

@@ -134,6 +134,21 @@ def test_a_wait_for_the_head_is_cut(way: Way, serve: Serve) -> None:
     assert way.client.names[-1] == "sent"
 
 
+def test_a_body_that_nobody_takes_is_cut(way: Way, serve: Serve) -> None:
+    asked, go_on = threading.Event(), threading.Event()
+
+    def handler(conn: Any) -> None:
+        conn.sock.recv(1)
+        asked.set()
+        assert go_on.wait(10)
+
+    with cut_when(way.client, asked):
+        # The connect timeout is over long before: it is not for the body.
+        way.client.open(serve(handler, tls=way.tls).url, json="x" * 30_000_000)
+    go_on.set()
+    assert "sent" not in way.client.names
+
+
 def test_a_drip_of_headers_is_cut(way: Way, serve: Serve) -> None:
     dripping = threading.Event()
 
@@ -379,6 +394,21 @@ def test_the_connection_used_last_is_taken_first_and_none_is_kept_over_the_limit
     assert [stack.get(), stack.get()] == [second, first]
     with pytest.raises(queue.Empty):
         stack.get()
+
+
+def test_the_same_pool_serves_until_the_adapter_is_closed() -> None:
+    adapter = ScopedAdapter()
+    request = requests.Request("GET", "http://api.test/").prepare()
+
+    def pool(**settings: Any) -> Any:
+        return adapter.get_connection_with_tls_context(request, True, **settings)
+
+    first = pool()
+    assert pool() is first
+    assert pool(proxies={"http": "http://127.0.0.1:1"}) is not first
+    assert pool(cert=["a", "b"]) is pool(cert=("a", "b"))
+    adapter.close()
+    assert pool() is not first
 
 
 def test_the_adapter_serves_without_a_scope_too(serve: Serve) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import os
 import pickle
 import socket
@@ -87,6 +88,25 @@ def test_headers_of_the_request_come_first(client: Any, asked: Any) -> None:
     client.whole(url, headers={"accept": "application/x", "ACCEPT-ENCODING": "gzip"})
     assert seen[0].headers["accept"] == "application/x"
     assert seen[0].headers["accept-encoding"] == "gzip"
+
+
+def test_head_and_body_of_a_request_come_in_one_packet(serve: Serve, client: Any) -> None:
+    packets = []
+
+    def handler(conn: Any) -> None:
+        packets.append(conn.sock.recv(65536))
+        conn.answer(EVENT)
+        conn.gone()
+
+    client.whole(serve(handler).url, json={"a": 1})
+    assert packets[0].endswith(b'\r\n\r\n{"a":1}')
+
+
+def test_a_large_body_arrives_whole(client: Any, asked: Any) -> None:
+    url, seen = asked
+    text = "x" * 3_000_000
+    client.whole(url, json=text)
+    assert seen[0].body == f'"{text}"'.encode()
 
 
 def test_a_request_without_body_has_no_content_type(client: Any, asked: Any) -> None:
@@ -649,6 +669,36 @@ def test_a_circle_of_redirects_ends(serve: Serve, client: Any) -> None:
     with pytest.raises(ConnectError, match="more than 5 redirects") as caught:
         client.open(serve(_redirect("307 T", "/again")).url)
     assert caught.value.retryable is False
+
+
+# -- adapters of other kinds ---------------------------------------------------------------
+
+
+class _Bare:
+    """A body as an adapter may make it: a file, and no more of one than must be."""
+
+    def __init__(self, data: bytes) -> None:
+        self._file = io.BytesIO(data)
+        self.read = self._file.read
+
+
+@pytest.mark.parametrize("kind", [_Bare, io.BytesIO])
+def test_a_body_that_is_a_mere_file_is_read(kind: Any, make_client: Any) -> None:
+    class Files(requests.adapters.BaseAdapter):
+        def send(self, request: Any, **settings: Any) -> requests.Response:
+            reply = requests.Response()
+            reply.status_code = 200
+            reply.request = request
+            reply.raw = kind(EVENT * 2)
+            return reply
+
+        def close(self) -> None:
+            pass
+
+    session = requests.Session()
+    session.mount("http://", Files())
+    client = make_client(session)
+    assert client.whole("http://api.test/") == EVENT * 2
 
 
 # -- what is refused -----------------------------------------------------------------------
