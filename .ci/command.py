@@ -6,7 +6,8 @@ import sys
 name, page = sys.argv[1:]
 with open(page, encoding="utf-8") as file:
     text = file.read()
-found = re.search(rf"^\.\. command: {name}\n\n\.\. code-block:: bash\n\n((?: {{4}}.+\n)+)", text, re.M)
+pattern = rf"^\.\. command: {name}\n\n\.\. code-block:: bash\n\n((?: {{4}}.+\n)+)"
+found = re.search(pattern, text, re.M)
 if found is None:
     sys.exit(f"{page}: no command '{name}'")
 print(" && ".join(line.strip() for line in found.group(1).splitlines()))

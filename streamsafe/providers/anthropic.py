@@ -1,9 +1,9 @@
 """Anthropic Messages.
 
 Here lives the request made of OpenAI-style messages, the decoding of content blocks and the
-terminal rule: ``message_stop``. A ``message_delta`` with a stop reason but no ``message_stop`` behind
-it is an answer whose content is whole, cut in its protocol: its blocks are all closed by then and
-the stop reason is the API's verdict, so it counts as finished once the body is over.
+terminal rule: ``message_stop``. A ``message_delta`` with a stop reason but no ``message_stop``
+behind it is an answer whose content is whole, cut in its protocol: its blocks are all closed by
+then and the stop reason is the API's verdict, so it counts as finished once the body is over.
 
 Both API versions are spoken (they stream alike); 2023-06-01 is asked for, since 2026-10-21 rejects
 ``temperature`` and its like. ``headers={"anthropic-version": …}`` on the session takes the other.
@@ -36,7 +36,7 @@ from streamsafe.providers.usage import count, merge
 
 VERSION = "2023-06-01"
 
-#: The API wants a bound; 4,096 is what its documents' examples grew up with, and all models take it.
+#: The API wants a bound; 4,096 is what its documents' examples have, and all models take it.
 MAX_TOKENS = 4096
 
 FINISH = {
@@ -51,10 +51,10 @@ FINISH = {
 #: Stop reasons after which the same content is sent back and the answer goes on.
 GOES_ON = frozenset({"pause_turn", "compaction"})
 
-#: Models before 4.6 go on from a last assistant message; all later ones refuse it.
-_PREFILL = re.compile(
-    r"claude-(?:instant|2|3|(?:opus|sonnet|haiku)-(?:3|4(?:[-.@]?[0-5](?!\d))?)(?:$|[-@:.](?!\d(?!\d))))"
-)
+#: The last version that goes on from a last assistant message; all later ones refuse it.
+LAST_PREFILL = (4, 5)
+
+_VERSION = re.compile(r"claude-(?:[a-z]+-)?(\d+)(?:[-.](\d{1,2}))?(?!\d)")
 
 _new = tuple.__new__
 
@@ -95,7 +95,8 @@ class Anthropic:
 
     def profile(self, model: Optional[str]) -> Profile:
         """Prefill up to the 4.5 models; a user message for the later ones."""
-        if _PREFILL.search(model or ""):
+        found = _VERSION.search(model or "")
+        if found and (int(found[1]), int(found[2] or 0)) <= LAST_PREFILL:
             return Profile("yes", strips=True)
         return Profile("no")
 
@@ -134,7 +135,7 @@ class Anthropic:
         return body
 
 
-# -- the request ---------------------------------------------------------------------------------------
+# -- the request -------------------------------------------------------------------------------
 
 
 def _messages(said: Sequence[Mapping[str, Any]]) -> tuple[Any, list[dict[str, Any]]]:
@@ -270,7 +271,7 @@ def _tool_choice(choice: Any) -> Any:
     return choice
 
 
-# -- the response --------------------------------------------------------------------------------------
+# -- the response ------------------------------------------------------------------------------
 
 
 class AnthropicDecoder(JSONDecoder):
@@ -298,8 +299,8 @@ class AnthropicDecoder(JSONDecoder):
                         text = delta["text"]
                         self._blocks[payload["index"]]["text"].append(text)
                         if text:
-                            fields = ("text", text, "", None, None, None, 0, payload, "", None, None)
-                            chunks.append(_new(Chunk, fields))
+                            rest = ("", None, None, None, 0, payload, "", None, None)
+                            chunks.append(_new(Chunk, ("text", text, *rest)))
                             continue
                 except (KeyError, TypeError, ValueError, AttributeError, StopIteration):
                     pass
