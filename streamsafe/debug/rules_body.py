@@ -1,0 +1,347 @@
+"""Rules on the body: whether it is a stream at all, how it is framed, and how it ends.
+
+They look at the headers and at the first and last bytes as they were read; what an event means is
+known from the chunks that came of it.
+"""
+
+from __future__ import annotations
+
+import re
+
+from streamsafe.debug.case import Case
+from streamsafe.debug.finding import Rule, shown
+from streamsafe.debug.timeline import Mark, Try
+
+BOM = b"\xef\xbb\xbf"
+
+#: A line that begins a field or a comment of an event stream.
+_FIELD = re.compile(rb"(?:^|[\r\n])(?:data|event|id|retry|):")
+_BLANK = re.compile(rb"\n\n|\r\r|\r\n\r\n|\n\r\n|\r\n\n")
+
+#: OpenAI's chat and legacy completions end in [DONE], and so do all that speak alike.
+_WANTS_DONE = re.compile(
+    rb'"object"\s*:\s*"(?:chat\.completion\.chunk|text_completion)"|"choices"\s*:\s*\['
+)
+_DONE = re.compile(rb"data: ?\[DONE\]")
+
+_CUT = ("IncompleteStreamError", "ConnectionDroppedError")
+
+
+def _success(one: Try) -> bool:
+    return one.status is not None and 200 <= one.status < 300
+
+
+def _is_sse(one: Try) -> bool:
+    return bool(_FIELD.match(one.head.lstrip(BOM).lstrip()))
+
+
+def _html(one: Try, case: Case) -> list[str]:
+    fault = one.fault
+    if not _success(one) or fault is None or fault.type != "MalformedStreamError":
+        return []
+    if "html" not in one.content_type and "it begins: '<" not in fault.message:
+        return []
+    return [fault.message, *_seen(one, "server", "via", "location", "www-authenticate")]
+
+
+def _json_error(one: Try, case: Case) -> list[str]:
+    fault = one.fault
+    if not _success(one) or fault is None or one.reads > 0 or not fault.in_stream:
+        return []
+    return [f"{one.content_type or 'no Content-Type'}: {fault.message[:200]}"]
+
+
+def _not_streamed(one: Try, case: Case) -> list[str]:
+    """A whole JSON answer where a stream was asked for; it gives one read of one event."""
+    if not _success(one) or one.reads != 1 or _is_sse(one) or one.content_type.endswith("ndjson"):
+        return []
+    head = one.head.lstrip()
+    if not head.startswith(b"{") or "json" not in one.content_type or one.events != 1:
+        return []
+    return [f"{one.content_type}, {one.size:,} bytes in one document"]
+
+
+def _content_type(one: Try, case: Case) -> list[str]:
+    if not _success(one) or not _is_sse(one) or one.content_type == "text/event-stream":
+        return []
+    return [f"Content-Type: {one.content_type or '(none)'}, but the body is an event stream"]
+
+
+def _compressed(one: Try, case: Case) -> list[str]:
+    encoding = one.headers.get("content-encoding", "identity").lower()
+    if not _success(one) or encoding in ("", "identity"):
+        return []
+    return [f"Content-Encoding: {encoding}", *_seen(one, "server", "via", "vary")]
+
+
+def _close_delimited(one: Try, case: Case) -> list[str]:
+    headers = one.headers
+    # Without this a fake or a foreign transport, which shows no framing, would be suspected.
+    real = "sent" in one.steps and ("connected" in one.steps or "reused" in one.steps)
+    if not _success(one) or not real or not one.details.get("connected", {}).get("local"):
+        return []
+    if "transfer-encoding" in headers or "content-length" in headers:
+        return []
+    return ["neither Transfer-Encoding nor Content-Length", *_seen(one, "connection", "server")]
+
+
+def _declared(one: Try, case: Case) -> list[str]:
+    length = one.headers.get("content-length")
+    if not _success(one) or length is None or not _is_sse(one):
+        return []
+    return [f"Content-Length: {length} on an event stream"]
+
+
+def _bom(one: Try, case: Case) -> list[str]:
+    return ["the body begins with EF BB BF"] if one.head.startswith(BOM) else []
+
+
+def _cr_only(one: Try, case: Case) -> list[str]:
+    if not _is_sse(one) or b"\r" not in one.head or b"\n" in one.head:
+        return []
+    return [f"the body begins {shown(one.head[:40])}"]
+
+
+def _single_newlines(one: Try, case: Case) -> list[str]:
+    """Several fields that each look like a whole event, and no blank line between them."""
+    lines = [line for line in re.split(rb"\r\n|\n|\r", one.head) if line.startswith(b"data:")]
+    whole = [line for line in lines if _looks_whole(line)]
+    if not _is_sse(one) or len(whole) < 2 or _BLANK.search(one.head.rstrip()):
+        return []
+    return [f"{len(whole)} data lines in a row, each a JSON object of its own, no blank line"]
+
+
+def _looks_whole(line: bytes) -> bool:
+    value = line[5:].strip()
+    return value.startswith(b"{") and value.endswith(b"}")
+
+
+def _bad_json(one: Try, case: Case) -> list[str]:
+    fault, lines = one.fault, []
+    if fault is not None and fault.type == "MalformedStreamError" and one.reads > 0:
+        lines.append(fault.message[:300])
+    for mark in case.timeline.steps:
+        if isinstance(mark, Mark) and mark.kind == "malformed" and mark.attempt == one.number:
+            lines.append("skipped: " + mark.facts["fault"].message[:200])
+    return lines
+
+
+def _cut_in_utf8(one: Try, case: Case) -> list[str]:
+    if not _is_cut(one):
+        return []
+    missing = _missing_bytes(one.tail)
+    return [f"the last bytes are {one.tail[-4:].hex(' ')}, {missing} missing"] if missing else []
+
+
+def _missing_bytes(data: bytes) -> int:
+    """How many bytes the UTF-8 sequence at the end lacks; 0 if it is whole."""
+    for back in range(1, min(4, len(data)) + 1):
+        byte = data[-back]
+        if byte & 0xC0 == 0x80:
+            continue
+        wanted = 4 if byte >= 0xF0 else 3 if byte >= 0xE0 else 2 if byte >= 0xC0 else 1
+        return max(0, wanted - back)
+    return 0
+
+
+def _cut_in_event(one: Try, case: Case) -> list[str]:
+    if not _is_cut(one) or not _is_sse(one) or _at_border(one.tail):
+        return []
+    rest = re.split(rb"\n\n|\r\r|\r\n\r\n", one.tail)[-1]
+    return [f"the last event is not whole: {len(rest):,} bytes without their blank line"]
+
+
+def _at_border(tail: bytes) -> bool:
+    return tail.endswith((b"\n\n", b"\r\r", b"\r\n\r\n", b"\n\r\n")) or not tail.strip()
+
+
+def _is_cut(one: Try) -> bool:
+    return one.fault is not None and one.fault.type in _CUT and one.reads > 0
+
+
+def _no_done(one: Try, case: Case) -> list[str]:
+    wants = _success(one) and _is_sse(one) and _WANTS_DONE.search(one.head)
+    if not wants or "ended" not in one.steps or _DONE.search(one.tail):
+        return []
+    if one.finish_reason is None:
+        return []
+    return [f"finish reason {one.finish_reason!r} came, then the body ended without data: [DONE]"]
+
+
+def _no_finish(one: Try, case: Case) -> list[str]:
+    if one.fault is None or one.finish_reason is not None or one.reads == 0:
+        return []
+    if one.fault.type != "IncompleteStreamError" or not _DONE.search(one.tail):
+        return []
+    return ["data: [DONE] came, but no chunk had a finish reason"]
+
+
+def _ended_early(one: Try, case: Case) -> list[str]:
+    fault = one.fault
+    if fault is None or fault.type != "IncompleteStreamError":
+        return []
+    if one.reads == 0:
+        return [f"HTTP {one.status} with an empty body"]
+    return [f"the body ended properly after {one.events:,} events, without a finish reason"]
+
+
+def _seen(one: Try, *names: str) -> list[str]:
+    """The headers of these names that are there."""
+    return [f"{name}: {one.headers[name]}" for name in names if one.headers.get(name)]
+
+
+RULES = (
+    Rule(
+        "html-page",
+        "error",
+        "A web page came in place of the stream",
+        "A login page, a captive portal, a proxy's error page or a web application answers under "
+        "this URL, with a status that says all is well.",
+        "Check base_url (path and host) by opening it in a browser, and the proxy's login.",
+        of_try=_html,
+        hides=("content-type",),
+    ),
+    Rule(
+        "json-error-200",
+        "error",
+        "An error came as plain JSON with status 200",
+        "The server or a gateway reports failures in the body alone.",
+        "Mend what the message says. A client that reads only events would see an empty answer.",
+        of_try=_json_error,
+    ),
+    Rule(
+        "bad-json",
+        "error",
+        "An event is not valid JSON",
+        "The server writes broken events: hand-made JSON, line feeds inside the data, two writers "
+        "on one connection, or a proxy that changes the body.",
+        'Mend the server (one json.dumps per event). on_malformed="skip" passes over such events, '
+        "at the price of their text.",
+        of_try=_bad_json,
+        hides=("ended-early",),
+    ),
+    Rule(
+        "single-newline",
+        "error",
+        "Events are not separated by blank lines",
+        "The server ends an event with one line feed; the standard wants an empty line after each, "
+        "so that all of them are one event that never ends.",
+        r'End each event with "\n\n".',
+        of_try=_single_newlines,
+        hides=("bad-json", "cut-in-event", "ended-early", "not-streamed", "closed", "no-done"),
+    ),
+    Rule(
+        "cut-in-utf8",
+        "error",
+        "The answer was cut inside a character",
+        "The connection ended between the bytes of one UTF-8 sequence: something cut it by length "
+        "or by force, not the server between two events.",
+        "Look for what limits the response's size or time on the way (proxy buffers, a worker's "
+        "timeout).",
+        of_try=_cut_in_utf8,
+        hides=("cut-in-event", "ended-early", "closed"),
+    ),
+    Rule(
+        "cut-in-event",
+        "error",
+        "The answer was cut inside an event",
+        "The body ended in the middle of a line: a process that died, or a proxy that cut, while "
+        "the server was writing.",
+        "Look at the server's and the proxies' logs at this time. The half event was not given "
+        "out.",
+        of_try=_cut_in_event,
+        hides=("ended-early", "closed"),
+    ),
+    Rule(
+        "no-finish",
+        "error",
+        "The end mark came without a finish reason",
+        "The server sent [DONE] though the answer was not finished; some do after an error of "
+        "their own.",
+        "Look at the server's log; streamsafe counts such an answer as broken and retries it.",
+        of_try=_no_finish,
+        hides=("ended-early",),
+    ),
+    Rule(
+        "ended-early",
+        "error",
+        "The body ended before the answer did",
+        "The server, or a proxy in its name, ended the response properly, but no finish reason had "
+        "come: a generator that raised, a worker that was stopped.",
+        "Look at the server's log at this time. Clients that trust the end of the body take this "
+        "for a whole answer.",
+        of_try=_ended_early,
+    ),
+    Rule(
+        "content-type",
+        "warning",
+        "The stream has the wrong Content-Type",
+        "The server does not say text/event-stream. Browsers refuse such a stream, and proxies "
+        "buffer or compress it.",
+        "Send Content-Type: text/event-stream.",
+        of_try=_content_type,
+    ),
+    Rule(
+        "not-streamed",
+        "warning",
+        "The server did not stream",
+        "The whole answer came as one JSON document: stream was not asked for, or this model or "
+        "gateway does not support it.",
+        'Check that the request has "stream": true and that the gateway passes it on.',
+        of_try=_not_streamed,
+        hides=("buffered",),
+    ),
+    Rule(
+        "compressed",
+        "warning",
+        "The stream is compressed",
+        "A proxy compresses it, though identity was asked for. Compressors hold back tokens until "
+        "a block is full.",
+        "Switch compression off for text/event-stream (nginx: leave it out of gzip_types; send "
+        "Cache-Control: no-transform).",
+        of_try=_compressed,
+    ),
+    Rule(
+        "no-done",
+        "warning",
+        "The end mark [DONE] is missing",
+        "The finish reason came, so the answer is whole, but the server leaves out what OpenAI's "
+        "API ends with.",
+        "Harmless here. Other clients may wait for it or report an error; mend the server.",
+        of_try=_no_done,
+    ),
+    Rule(
+        "bom",
+        "note",
+        "The stream begins with a byte order mark",
+        "The server writes UTF-8 with a BOM. It is allowed, but many clients lose the first event.",
+        "Write UTF-8 without a BOM.",
+        of_try=_bom,
+    ),
+    Rule(
+        "cr-only",
+        "note",
+        "Lines end with a carriage return alone",
+        "It is allowed by the standard, but many clients wait for a line feed that never comes.",
+        r'End lines with "\n".',
+        of_try=_cr_only,
+    ),
+    Rule(
+        "close-delimited",
+        "note",
+        "Nothing but the end of the connection ends the body",
+        "An HTTP/1.0 server or a proxy without chunked encoding. A cut looks like the end, the "
+        "connection can't be used again, and many clients show nothing before it ends.",
+        "Have the server send Transfer-Encoding: chunked (nginx: proxy_http_version 1.1).",
+        of_try=_close_delimited,
+    ),
+    Rule(
+        "declared-length",
+        "note",
+        "The stream's length was known beforehand",
+        "A Content-Length means that somebody had the whole answer before the first byte was sent: "
+        "it was not live.",
+        "Look for a cache, a buffering proxy or a server that collects the answer first.",
+        of_try=_declared,
+    ),
+)
