@@ -102,7 +102,7 @@ class OpenAIResponses:
         return body
 
 
-# -- the request -----------------------------------------------------------------------------------
+# -- the request -------------------------------------------------------------------------------
 
 
 def _input(messages: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -173,7 +173,7 @@ def _format(wanted: Any) -> Any:
     return {"type": "json_schema", **schema} if isinstance(schema, Mapping) else wanted
 
 
-# -- the response ----------------------------------------------------------------------------------
+# -- the response ------------------------------------------------------------------------------
 
 
 class ResponsesDecoder(JSONDecoder):
@@ -238,7 +238,7 @@ class ResponsesDecoder(JSONDecoder):
         items = [dict(item) for _, item in sorted(self._items.items())]
         return {"role": "assistant", "content": completion.text or None, "items": items}
 
-    # -- snapshots -------------------------------------------------------------------------------------
+    # -- snapshots ------------------------------------------------------------------------------
 
     def _snapshot(
         self, kind: str, raw: Mapping[str, Any], response: Mapping[str, Any]
@@ -307,7 +307,7 @@ class ResponsesDecoder(JSONDecoder):
         fragment = ToolCallFragment(index, item.get("call_id") or "", item.get("name") or "")
         return [Chunk("tool_call", tool_call=fragment, raw=raw)]
 
-    # -- pieces ----------------------------------------------------------------------------------------
+    # -- pieces ---------------------------------------------------------------------------------
 
     def _rest(self, kind: str, place: int, number: int, whole: str, raw: Any) -> list[Chunk]:
         given = self._given.get(f"{kind}/{place}/{number}", 0)
