@@ -293,8 +293,7 @@ def _foreign(name: str) -> Provider:
     """A provider that another distribution announces."""
     from importlib.metadata import entry_points
 
-    found = entry_points()
-    group: Any
+    found: Any = entry_points()
     if hasattr(found, "select"):
         group = found.select(group=ENTRY_POINTS)
     else:  # Python 3.9
