@@ -40,8 +40,9 @@ class Step(NamedTuple):
     """A step of the transport was reached.
 
     ``name``: "resolving", "resolved", "connecting", "connected", "tls", "reused", "stale", "sent",
-    and "ended" when the server ended the body before the reader wanted no more of it; ``detail``
-    holds what there is to say (address, protocol, cipher; characters left of a last event).
+    "read" when no more events are read (``held``: the seconds that the program held the last
+    ones), "ended" when it was the server that ended the body (``unfinished``: the characters left
+    of an event). ``detail`` holds what there is to say (address, protocol, cipher).
     """
 
     stream_id: str

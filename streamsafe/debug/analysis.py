@@ -140,7 +140,7 @@ def _shares(timeline: Timeline) -> Shares:
     connecting = sum(_connecting(one, timeline.now) for one in timeline.tries)
     waits = sum(read.waited for read in timeline.reads)
     server = waits + sum(_answering(one, timeline.now) for one in timeline.tries)
-    consumer = timeline.held or 0.0
+    consumer = timeline.held
     backoff = _backoff(timeline)
     rest = max(0.0, timeline.duration - connecting - server - consumer - backoff)
     return Shares(connecting, server, consumer, backoff, rest)
@@ -179,7 +179,7 @@ def _rate(timeline: Timeline, first: Optional[float]) -> Optional[float]:
     tokens, ended = timeline.output_tokens, timeline.ended
     if not tokens or first is None or ended is None:
         return None
-    busy = ended - first - (timeline.held or 0.0)
+    busy = ended - first - timeline.held
     return tokens / busy if busy > 0 else None
 
 

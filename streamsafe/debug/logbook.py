@@ -49,7 +49,7 @@ class _Open:
     __slots__ = (
         "facts", "mask", "steps", "details", "head", "tail", "size", "reads", "events",
         "heartbeats", "beats", "first_read", "last_read", "first_content", "last_content",
-        "finish_reason",
+        "held_last", "finish_reason",
     )  # fmt: skip
 
     def __init__(self, number: int, at: float, mask: Masker) -> None:
@@ -63,6 +63,7 @@ class _Open:
         self.last_read: Optional[float] = None
         self.first_content: Optional[float] = None
         self.last_content: Optional[float] = None
+        self.held_last = 0.0
         self.finish_reason: Optional[str] = None
 
     def read(self, record: Chunks, content: bool) -> None:
@@ -180,6 +181,12 @@ class Logbook:
         self._mark(record.at, "attempt", url=opened.facts["url"], method=request.method)
 
     def _step(self, record: StepRecord) -> None:
+        if record.name == "read":
+            # The end of the reading is no step of its own; what it tells of is the program's.
+            self._held += record.detail["held"]
+            if self._open is not None:
+                self._open.held_last = record.detail["held"]
+            return
         detail = {name: _plain(value) for name, value in record.detail.items()}
         if self._open is not None:
             self._open.steps[record.name] = record.at
@@ -248,7 +255,6 @@ class Logbook:
         self._close()
         usage = completion.usage
         self._completion = {
-            "held": max(completion.timings.held, self._held),
             "output_tokens": usage.output_tokens if usage is not None else None,
             "tokens_estimated": usage.estimated if usage is not None else False,
             "text_chars": completion.text_chars,
@@ -289,13 +295,13 @@ class Logbook:
         if opened is not None:
             tries += (opened.view(),)
         started = self.started
-        facts = {"model": started.model, "held": self._held, **(self._completion or {})}
+        facts = {"model": started.model, **(self._completion or {})}
         return Timeline(
             stream_id=started.stream_id, provider=started.provider, at=started.at,
             wall=started.wall, now=self.last, verdict=self._verdict, ended=self._ended,
             fault=self._fault, reason=self._reason, steps=tuple(self._steps), tries=tries,
             attempts=self._attempts, malformed=self._malformed, merged=self._merged,
-            dropped=self._dropped, **facts,
+            dropped=self._dropped, held=self._held, **facts,
         )  # fmt: skip
 
 

@@ -61,7 +61,6 @@ RULES = (
         "Send fewer at a time (max_workers, a shared RetryBudget), ask for fewer max_tokens, "
         "spread the load, or have the limit raised. A Retry-After is kept by itself.",
         of_try=_rate_limited,
-        hides=("error-in-stream", "json-error-200"),
     ),
     Rule(
         "quota",
@@ -71,7 +70,6 @@ RULES = (
         "limit (429), but waiting does not help.",
         "Check the plan, the credit and the limits in the vendor's console; no retry will mend it.",
         of_try=_of_type("QuotaExceededError"),
-        hides=("error-in-stream", "json-error-200"),
     ),
     Rule(
         "context-length",
@@ -81,7 +79,6 @@ RULES = (
         "Shorten the prompt or the history, lower max_tokens, or take a model with a larger "
         "context.",
         of_try=_of_type("ContextLengthError"),
-        hides=("error-in-stream", "json-error-200"),
     ),
     Rule(
         "authentication",
@@ -91,7 +88,6 @@ RULES = (
         "Check which variable the key comes from, that nothing (a quote, a line end) sticks to it, "
         "and that it belongs to this base_url.",
         of_try=_of_type("AuthenticationError"),
-        hides=("error-in-stream", "json-error-200"),
     ),
     Rule(
         "permission",
@@ -100,7 +96,6 @@ RULES = (
         "The key is known, but the model, the region or the project is not open to it.",
         "Check the key's project and roles, and whether the account has access to the model.",
         of_try=_of_type("PermissionDeniedError"),
-        hides=("error-in-stream", "json-error-200"),
     ),
     Rule(
         "not-found",
@@ -109,7 +104,6 @@ RULES = (
         "A wrong model name, or a base_url that ends too early or too late (/v1).",
         "Compare the model's name with the vendor's list, and the URL with its documentation.",
         of_try=_of_type("NotFoundError"),
-        hides=("error-in-stream", "json-error-200"),
     ),
     Rule(
         "bad-request",
@@ -118,7 +112,6 @@ RULES = (
         "A parameter is unknown, missing, or has a value that this model does not allow.",
         "Mend what the message names; sent again unchanged it gives the same answer.",
         of_try=_of_type("BadRequestError"),
-        hides=("error-in-stream", "json-error-200"),
     ),
     Rule(
         "overloaded",
@@ -128,7 +121,6 @@ RULES = (
         "Let the retries do their work; for longer outages name another model or provider in "
         "fallbacks=.",
         of_try=_of_type("OverloadedError"),
-        hides=("error-in-stream", "json-error-200"),
     ),
     Rule(
         "server-error",
@@ -137,11 +129,10 @@ RULES = (
         "A fault of the server's own, or of a gateway before it (5xx).",
         "Retries mend most of these. If it stays, quote the request id to the vendor's support.",
         of_try=_of_type("ServerError"),
-        hides=("error-in-stream", "json-error-200"),
     ),
     Rule(
         "error-in-stream",
-        "error",
+        "note",
         "The error came inside the stream, after a status of 200",
         "The server had already begun to answer when it failed, so the status could not say so.",
         "A client that looks at the status alone takes this for a short answer; streamsafe raises "

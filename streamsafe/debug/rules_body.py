@@ -203,10 +203,10 @@ RULES = (
     ),
     Rule(
         "json-error-200",
-        "error",
+        "warning",
         "An error came as plain JSON with status 200",
         "The server or a gateway reports failures in the body alone.",
-        "Mend what the message says. A client that reads only events would see an empty answer.",
+        "Have the server answer with a status of 4xx or 5xx. A client that reads only events would see an empty answer.",
         of_try=_json_error,
     ),
     Rule(
@@ -228,7 +228,15 @@ RULES = (
         "so that all of them are one event that never ends.",
         r'End each event with "\n\n".',
         of_try=_single_newlines,
-        hides=("bad-json", "cut-in-event", "ended-early", "not-streamed", "closed", "no-done"),
+        hides=(
+            "bad-json",
+            "cut-in-event",
+            "ended-early",
+            "not-streamed",
+            "closed",
+            "no-done",
+            "no-finish",
+        ),
     ),
     Rule(
         "cut-in-utf8",

@@ -111,6 +111,8 @@ class Try(NamedTuple):
     last_read: Optional[float] = None
     first_content: Optional[float] = None
     last_content: Optional[float] = None
+    #: Seconds that the program held what was read last.
+    held_last: float = 0.0
     finish_reason: Optional[str] = None
     ended: Optional[float] = None
     outcome: str = ""
@@ -135,9 +137,11 @@ class Try(NamedTuple):
 
     @property
     def silence(self) -> float:
-        """Seconds from the last byte (or the request) to the end: how long nothing came."""
+        """Seconds that were waited in vain at the end: since the last byte, or the request."""
         last = self.last_read or self.opened or self.sent
-        return self.ended - last if self.ended is not None and last is not None else 0.0
+        if self.ended is None or last is None:
+            return 0.0
+        return max(0.0, self.ended - last - self.held_last)
 
 
 class Timeline(NamedTuple):
@@ -164,7 +168,7 @@ class Timeline(NamedTuple):
     malformed: int = 0
     merged: int = 0
     dropped: int = 0
-    held: Optional[float] = None
+    held: float = 0.0
     output_tokens: Optional[int] = None
     tokens_estimated: bool = False
     text_chars: int = 0

@@ -255,7 +255,10 @@ class Attempt:
         # An id persists over a reconnect, too.
         framer.last_event_id = decoder.last_event_id
         try:
-            yield from self._events(response, framer, head)
+            try:
+                yield from self._events(response, framer, head)
+            finally:
+                self._notify(Step, "read", {"held": self._held_last()})
         except (StreamTimeoutError, ConnectionDroppedError):
             # The terminal event decides, also when the body is then cut or nothing more comes.
             if not decoder.finished or decoder.failure is not None:
@@ -263,6 +266,11 @@ class Attempt:
         else:
             yield from self._ended(framer)
             response.finish()
+
+    def _held_last(self) -> float:
+        """Seconds that the program held what was read last, until it asked for more or left."""
+        since = self._clocks.since
+        return (self._terms.clock.now() if since is None else since) - self.read_at
 
     def _events(self, response: Response, framer: Framer, data: bytes) -> Iterator[list[Chunk]]:
         """The hot loop: a read, its events, their chunks."""

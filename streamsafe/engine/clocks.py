@@ -54,6 +54,11 @@ class Clocks:
         """Where the attempt is: opening, connecting, first, streaming or finishing."""
         return self._stamp.phase
 
+    @property
+    def since(self) -> Optional[float]:
+        """Since when the server is waited for; None while the program holds the stream."""
+        return self._stamp.since
+
     def enter(self, phase: str, now: float) -> None:
         """A new phase begins; its wait starts from nothing."""
         waiting = self._stamp.since is not None
