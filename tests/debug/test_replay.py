@@ -1,0 +1,107 @@
+"""What was recorded is replayed: the same chunks, the same verdicts; damage is named."""
+
+import json
+
+import pytest
+
+from streamsafe import ConfigurationError, RetryPolicy, StreamingError, StreamSession
+from streamsafe.debug import Recorder, Replay
+from streamsafe.testing import FaultServer, pause, reply, rst, stream
+from streamsafe.testing.answers import openai_chat
+
+TEXT = "Owls turn their heads 🙂."
+EVENTS = openai_chat(TEXT)
+KEY = "sk-planted-0123456789abcdef"
+
+
+def session(url, transport, **settings):
+    settings = {"model": "m", "retry": RetryPolicy(base=0.0), "resume": "restart", **settings}
+    return StreamSession(
+        "openai_compatible", base_url=f"{url}/v1", transport=transport, api_key=KEY, **settings
+    )
+
+
+def record(path, *exchanges):
+    """Record one stream over these exchanges; its chunks, and the server's address."""
+    with FaultServer() as server, Recorder(path) as recorder:
+        server.expect(*exchanges)
+        chunks = list(session(server.url, recorder).stream("Hi"))
+        server.assert_nothing_more()
+        return chunks, server.url
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "answer.cassette"
+
+
+def test_a_recording_gives_the_same_chunks_through_the_same_faults(path):
+    chunks, url = record(
+        path, reply(503), stream(EVENTS[:3], then=rst()), stream(EVENTS)
+    )
+    with Replay(path) as replay:
+        assert list(session(url, replay).stream("Hi")) == chunks
+        assert replay.left == 0
+
+
+def test_the_times_of_the_recording_are_kept_if_asked_for(path):
+    _, url = record(path, stream(EVENTS[:3], pause(0.3), EVENTS[3:]))
+    fast = session(url, Replay(path)).complete("Hi")
+    timed = session(url, Replay(path, speed=1.0)).complete("Hi")
+    assert fast.text == timed.text == TEXT
+    assert timed.timings.gap_max >= 0.25 > fast.timings.gap_max
+
+
+def test_bytes_that_are_no_text_are_kept(path):
+    body = b": \xff\n\n" + b"".join(EVENTS)
+    chunks, url = record(path, stream(body[:60], body[60:]))
+    assert list(session(url, Replay(path)).stream("Hi")) == chunks
+
+
+def test_no_key_gets_into_the_file(path):
+    record(path, stream(EVENTS, headers={"Set-Cookie": "session=planted-cookie-value"}))
+    text = path.read_text()
+    assert KEY not in text and "planted-cookie-value" not in text
+
+
+def test_a_request_the_cassette_has_none_for_is_named(path):
+    _, url = record(path, stream(EVENTS))
+    asking = session(url, Replay(path))
+    asking.complete("Hi")
+    with pytest.raises(ConfigurationError, match="no exchange"):
+        asking.complete("Hi")
+
+
+@pytest.mark.parametrize(
+    ("damage", "named"),
+    [
+        (lambda lines: ["{}"], "line 1"),
+        (lambda lines: [json.dumps({"kind": "streamsafe cassette", "version": 9})], "version 9"),
+        (lambda lines: lines[:2] + ["{cut"], "line 3"),
+        (lambda lines: lines[:1] + lines[2:], "line 2"),
+        (lambda lines: lines[:1], "no exchange"),
+    ],
+)
+def test_damage_is_named_by_its_line(path, damage, named):
+    record(path, stream(EVENTS))
+    path.write_text("\n".join(damage(path.read_text().splitlines())) + "\n")
+    with pytest.raises(ConfigurationError, match=named):
+        Replay(path)
+
+
+def test_foreign_and_missing_files_are_named(path):
+    path.write_bytes(b"\x89PNG\xff\xfe")
+    with pytest.raises(ConfigurationError, match="no cassette"):
+        Replay(path)
+    with pytest.raises(ConfigurationError, match="can't be read"):
+        Replay(path.with_name("nowhere"))
+    with pytest.raises(ConfigurationError, match="speed"):
+        Replay(path, speed=0)
+
+
+def test_a_cut_recording_is_a_broken_stream_and_no_success(path):
+    record(path, stream(EVENTS[:3], pause(0.1), EVENTS[3:]))
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join(lines[:4]))
+    with pytest.raises(StreamingError):
+        session("http://x", Replay(path), retry=0).complete("Hi")
