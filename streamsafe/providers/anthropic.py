@@ -1,517 +1,302 @@
-"""Anthropic Messages.
+"""Anthropic Messages: how to ask, and how to go on.
 
-Here lives the request made of OpenAI-style messages, the decoding of content blocks and the
-terminal rule: ``message_stop``. A ``message_delta`` with a stop reason but no ``message_stop``
-behind it is an answer whose content is whole, cut in its protocol: its blocks are all closed by
-then and the stop reason is the API's verdict, so it counts as finished once the body is over.
+Here lives the request of ``/v1/messages``; what its events mean is told in ``anthropic_events``.
 
-Both API versions are spoken (they stream alike); 2023-06-01 is asked for, since 2026-10-21 rejects
-``temperature`` and its like. ``headers={"anthropic-version": …}`` on the session takes the other.
+The API version sent is 2023-06-01, which every gateway and compatible server knows and which
+takes all parameters; 2026-10-21 refuses ``temperature``, ``top_p`` and ``top_k``. A header
+``anthropic-version`` of the program's own goes before it. Nothing is left out silently: what a
+version refuses is the server's to refuse.
 """
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Optional
 
-from streamsafe.errors import APIError, ConfigurationError
-from streamsafe.models import (
-    Call,
-    Chunk,
-    Completion,
-    Request,
-    ServerSentEvent,
-    ToolCallFragment,
-    Usage,
-)
+from streamsafe.errors import APIError, ConfigurationError, QuotaExceededError, RateLimitError
+from streamsafe.models import Call, Completion, Request
+from streamsafe.providers import parts
+from streamsafe.providers.anthropic_events import MessagesDecoder
 from streamsafe.providers.base import Decoder, Profile, Target
-from streamsafe.providers.classify import http_error
-from streamsafe.providers.jsonevents import JSONDecoder
-from streamsafe.providers.openai_chat import GO_ON, sendable
-from streamsafe.providers.payloads import scan
-from streamsafe.providers.presets import Preset
-from streamsafe.providers.usage import count, merge
+from streamsafe.providers.service import GO_ON, Service, appended, sendable
 
 VERSION = "2023-06-01"
 
-#: The API wants a bound; 4,096 is what its documents' examples have, and all models take it.
+#: The API wants a bound on the answer. 4096 is the largest that all models take (Claude 3), and
+#: what litellm sends.
 MAX_TOKENS = 4096
 
-FINISH = {
-    "end_turn": "stop",
-    "stop_sequence": "stop",
-    "max_tokens": "length",
-    "model_context_window_exceeded": "length",
-    "tool_use": "tool_calls",
-    "refusal": "refusal",
-}
-
-#: Stop reasons after which the same content is sent back and the answer goes on.
-GOES_ON = frozenset({"pause_turn", "compaction"})
-
-#: The last version that goes on from a last assistant message; all later ones refuse it.
+#: The last version that goes on from an assistant message; all later ones refuse it.
 LAST_PREFILL = (4, 5)
 
-_VERSION = re.compile(r"claude-(?:[a-z]+-)?(\d+)(?:[-.](\d{1,2}))?(?!\d)")
+#: "claude-opus-4-5-20251101", "claude-3-5-sonnet", "claude-sonnet-4@20250514": the first number,
+#: and the one behind it where that is no date.
+_NUMBERS = re.compile(r"claude-(?:[a-z]+-)*(\d+)(?:[-.](\d{1,2})(?!\d))?")
 
-_new = tuple.__new__
+_RENAMED = {
+    "max_completion_tokens": "max_tokens",
+    "max_output_tokens": "max_tokens",
+    "stop": "stop_sequences",
+}
+
+_CHOICES = {"auto": "auto", "required": "any", "none": "none"}
+
+#: Parts of OpenAI's own that have no counterpart here.
+_FOREIGN = frozenset({"input_audio", "file", "video_url"})
 
 
-class Anthropic:
-    """POST …/v1/messages."""
-
-    framing = "sse"
-
-    def __init__(self, preset: Preset) -> None:
-        self.preset = preset
-        self.name = preset.name
+class Anthropic(Service):
+    """The Messages API."""
 
     def request(self, call: Call, target: Target) -> Request:
-        """The request. Raises ConfigurationError for messages that the API cannot take."""
-        body = self._body(call)
-        if not body.get("model"):
-            raise ConfigurationError("anthropic wants a model: pass model=...")
-        body["messages"] = [*body["messages"], *call.extra.get("behind", ())]
-        headers = {"anthropic-version": VERSION, **target.headers}
-        return Request("POST", f"{target.base_url}{self.preset.path}", headers, body)
+        """POST …/v1/messages. Raises ConfigurationError for messages that it cannot take."""
+        url = target.base_url + self.preset.path
+        return Request("POST", url, _headers(target), self._body(call))
 
     def decoder(self, call: Call) -> Decoder:
-        """A decoder of one response."""
-        return AnthropicDecoder(call)
+        """A new decoder; one behind a pause knows what came before it."""
+        return MessagesDecoder(call.extra.get("paused") or ())
 
     def error(self, status: int, headers: Mapping[str, str], body: str) -> APIError:
-        """A 429 that names no wait is a spending limit, and no rate."""
-        error = http_error(status, headers, body, request_id=self.request_id(headers))
-        if status == 429 and error.retry_after is None and "x-should-retry" not in headers:
-            error.retryable = False
-            error.hint = "a 429 without retry-after is a spending limit: waiting does not help"
-        return error
-
-    def request_id(self, headers: Mapping[str, str]) -> Optional[str]:
-        """``request-id``."""
-        return headers.get("request-id")
+        """The typed error; a rate limit that names no time to wait is a spending limit."""
+        error = super().error(status, headers, body)
+        if type(error) is not RateLimitError or error.type != "rate_limit_error":
+            return error
+        if error.retry_after is not None or "x-should-retry" in headers:
+            return error
+        return QuotaExceededError(
+            error.message,
+            status=status,
+            code=error.code,
+            type=error.type,
+            body=error.body,
+            headers=headers,
+            request_id=error.request_id,
+        )
 
     def profile(self, model: Optional[str]) -> Profile:
-        """Prefill up to the 4.5 models; a user message for the later ones."""
-        found = _VERSION.search(model or "")
-        if found and (int(found[1]), int(found[2] or 0)) <= LAST_PREFILL:
-            return Profile("yes", strips=True)
-        return Profile("no")
+        """Claude goes on from a prefill up to 4.5, and refuses one since."""
+        found = _NUMBERS.search((model or "").lower())
+        if found is None or (int(found[1]), int(found[2] or 0)) > LAST_PREFILL:
+            return Profile("no")
+        return Profile("yes", strips=True)
 
     def continued(self, call: Call, partial: Completion, how: str) -> Call:
-        """Go on from the text; thinking must be off for a prefill."""
-        if call.body is not None:
-            raise ConfigurationError("a body= of the provider's own can't be continued")
+        """The call that goes on from the text.
+
+        A prefill must not end in white space, and thinking must be off with it: whoever thought
+        was done with it when the text began.
+        """
         text = sendable(partial.text)
-        if how == "prefill":
-            thinking = call.parameters.get("thinking")
-            if isinstance(thinking, Mapping) and thinking.get("type") != "disabled":
-                raise ConfigurationError("thinking does not go together with a prefill")
-            if not text.rstrip():
-                raise ConfigurationError("white space alone can't be a prefill")
-            return call.replace(
-                messages=[*call.messages, {"role": "assistant", "content": text.rstrip()}]
-            )
-        if how != "user_message":
-            raise ConfigurationError(f"{self.name} has no {how} to go on from")
-        said = {"role": "assistant", "content": text.rstrip() or "..."}
-        return call.replace(
-            messages=[*call.messages, said, {"role": "user", "content": GO_ON}]
+        if not text.strip():
+            raise ConfigurationError("there is no text yet to go on from")
+        if how == "user_message":
+            said = {"role": "assistant", "content": text}
+            return appended(call, "messages", said, {"role": "user", "content": GO_ON})
+        if how != "prefill":
+            raise self.no_way(how)
+        onward = appended(call, "messages", {"role": "assistant", "content": text.rstrip()})
+        return onward.replace(
+            parameters=_without_thinking(onward.parameters),
+            body=None if onward.body is None else _without_thinking(onward.body),
         )
 
     def _body(self, call: Call) -> dict[str, Any]:
+        body: dict[str, Any] = {"model": self.model_of(call)}
         if call.body is not None:
-            body = {**call.body, **call.parameters, "stream": True}
-            body.setdefault("model", call.model)
-            return body
-        system, messages = _messages(call.messages)
-        body = {"model": call.model, "max_tokens": MAX_TOKENS, "messages": messages}
-        if system:
-            body["system"] = system
-        body.update(_parameters(call.parameters))
+            body.update(call.body)
+            body.update(call.parameters)
+        else:
+            system, body["messages"] = translated(call.messages)
+            body.update(_parameters(call.parameters))
+            if system and "system" in body:
+                raise ConfigurationError("system: give it as a message or a parameter, not both")
+            if system:
+                body["system"] = system
+            body.setdefault("max_tokens", MAX_TOKENS + _thinking_budget(body))
+        if call.extra.get("paused"):
+            paused = {"role": "assistant", "content": list(call.extra["paused"])}
+            body["messages"] = [*body.get("messages", ()), paused]
         body["stream"] = True
         return body
 
 
-# -- the request -------------------------------------------------------------------------------
+def _headers(target: Target) -> dict[str, str]:
+    headers = dict(target.headers)
+    named = {name.lower() for name in headers}
+    if "anthropic-version" not in named:
+        headers["anthropic-version"] = VERSION
+    if "authorization" in named:
+        # Of the two the key would win, and the program has said what it wants.
+        headers = {name: value for name, value in headers.items() if name.lower() != "x-api-key"}
+    return headers
 
 
-def _messages(said: Sequence[Mapping[str, Any]]) -> tuple[Any, list[dict[str, Any]]]:
-    """The system text (or blocks), and user and assistant turns in blocks."""
+def _thinking_budget(body: Mapping[str, Any]) -> int:
+    """Thinking counts towards max_tokens, and its budget must be below that."""
+    thinking = body.get("thinking")
+    budget = thinking.get("budget_tokens") if isinstance(thinking, Mapping) else None
+    return budget if isinstance(budget, int) else 0
+
+
+def _without_thinking(settings: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in settings.items() if name != "thinking"}
+
+
+# -- parameters ----------------------------------------------------------------------------------
+
+
+def _parameters(given: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameters in the API's words; unknown ones as they are."""
+    body = {_RENAMED.get(name, name): value for name, value in given.items()}
+    if "stop_sequences" in body:
+        body["stop_sequences"] = parts.as_list(body["stop_sequences"])
+    if "tools" in body:
+        body["tools"] = [_tool(tool) for tool in body["tools"] or ()]
+    if "tool_choice" in body:
+        body["tool_choice"] = _tool_choice(body["tool_choice"])
+    if "parallel_tool_calls" in body:
+        parallel = body.pop("parallel_tool_calls")
+        choice = body.get("tool_choice") or {"type": "auto"}
+        if body.get("tools") and choice.get("type") != "none":
+            body["tool_choice"] = {**choice, "disable_parallel_tool_use": not parallel}
+    if "user" in body:
+        body["metadata"] = {**(body.get("metadata") or {}), "user_id": body.pop("user")}
+    if "response_format" in body:
+        _set_format(body, body.pop("response_format"))
+    return body
+
+
+def _tool(tool: Any) -> Any:
+    function = parts.function_of(tool)
+    if function is None:
+        return tool
+    made = {name: function[name] for name in ("name", "description", "strict") if name in function}
+    made["input_schema"] = function.get("parameters") or {"type": "object", "properties": {}}
+    return made
+
+
+def _tool_choice(choice: Any) -> Any:
+    if isinstance(choice, str) and choice in _CHOICES:
+        return {"type": _CHOICES[choice]}
+    name = parts.named_function(choice)
+    return choice if name is None else {"type": "tool", "name": name}
+
+
+def _set_format(body: dict[str, Any], asked: Any) -> None:
+    schema = parts.json_schema(asked)
+    if schema is not None:
+        wanted = {"type": "json_schema", "schema": schema["schema"]}
+        body["output_config"] = {**(body.get("output_config") or {}), "format": wanted}
+    elif asked is not None and asked != {"type": "text"}:
+        raise ConfigurationError(
+            f"response_format={asked!r}: Anthropic wants a schema: "
+            '{"type": "json_schema", "json_schema": {"name": ..., "schema": ...}}'
+        )
+
+
+# -- messages ------------------------------------------------------------------------------------
+
+
+def translated(messages: Sequence[Mapping[str, Any]]) -> tuple[Any, list[dict[str, Any]]]:
+    """System prompt and messages in the API's form.
+
+    All system and developer messages are joined in their order, as Anthropic's own OpenAI layer
+    does it. Raises ConfigurationError that names the message it cannot take.
+    """
     system: list[Any] = []
-    turns: list[dict[str, Any]] = []
-    for place, message in enumerate(said):
+    made: list[dict[str, Any]] = []
+    for place, message in enumerate(messages):
         role = message.get("role")
         if role in ("system", "developer"):
-            system += _blocks(place, message.get("content"))
-            continue
-        turn = {"role": "assistant" if role == "assistant" else "user"}
-        content = _content(place, message)
-        if role in ("tool", "function") and turns and turns[-1].get("tools"):
-            turns[-1]["content"] += content  # results of parallel calls are one user turn
-            continue
-        turns.append({**turn, "content": content, "tools": role in ("tool", "function")})
-    for turn in turns:
-        turn.pop("tools")
-    if not turns:
-        raise ConfigurationError("anthropic wants at least one user message")
-    plain = all(block.get("type") == "text" and len(block) == 2 for block in system)
-    return ("\n\n".join(block["text"] for block in system) if plain else system), turns
+            system.append(_system(message, place))
+        elif role == "user":
+            _add_user(made, _content(message, place))
+        elif role == "assistant":
+            content = _assistant(message, place)
+            if content:  # an empty answer is one, but no message that the API takes
+                made.append({"role": "assistant", "content": content})
+        elif role in ("tool", "function"):
+            _add_user(made, [_tool_result(message, place)])
+        else:
+            raise parts.wrong(place, f"role {role!r} is none of Anthropic's")
+    if not made:
+        raise ConfigurationError("messages: Anthropic wants a user message besides the system's")
+    if all(isinstance(one, str) for one in system):
+        return "\n".join(system), made
+    return [block for one in system for block in parts.parts_of(one)], made
 
 
-def _content(place: int, message: Mapping[str, Any]) -> Any:
-    role, content = message.get("role"), message.get("content")
-    if role in ("tool", "function"):
-        given = content if isinstance(content, str) else _blocks(place, content)
-        id = message.get("tool_call_id")
-        if not id:
-            raise ConfigurationError(f"messages[{place}]: a tool message wants tool_call_id")
-        return [{"type": "tool_result", "tool_use_id": id, "content": given}]
-    calls = message.get("tool_calls") or ()
+def _add_user(made: list[dict[str, Any]], content: Any) -> None:
+    """What follows tool results goes into their message: all results must stand in the one message
+    behind the calls, and before anything else."""
+    last = made[-1] if made else None
+    if last is not None and last["role"] == "user" and _has_result(last["content"]):
+        last["content"] = [*last["content"], *parts.parts_of(content)]
+    else:
+        made.append({"role": "user", "content": content})
+
+
+def _has_result(content: Any) -> bool:
+    return isinstance(content, list) and any(b.get("type") == "tool_result" for b in content)
+
+
+def _system(message: Mapping[str, Any], place: int) -> Any:
+    text = parts.text_of(message, place)  # also the check that it holds nothing else
+    content = message.get("content")
+    return text if isinstance(content, str) else parts.parts_of(content)
+
+
+def _content(message: Mapping[str, Any], place: int) -> Any:
+    content = message.get("content")
+    if not content:
+        raise parts.wrong(place, "content is empty: Anthropic wants a text or blocks")
+    if isinstance(content, str):
+        return content
+    return [_block(part, place) for part in parts.parts_of(content)]
+
+
+def _assistant(message: Mapping[str, Any], place: int) -> Any:
+    calls = parts.calls_of(message, place)
+    content = message.get("content") or message.get("refusal")
     if isinstance(content, str) and not calls:
         return content
-    blocks = _blocks(place, content)
+    blocks = [_block(part, place) for part in parts.parts_of(content)]
     for call in calls:
-        function = call.get("function", {})
+        if not call.id:
+            raise parts.wrong(place, f"the tool call {call.name!r} wants an id")
         blocks.append(
-            {
-                "type": "tool_use",
-                "id": call.get("id"),
-                "name": function.get("name"),
-                "input": _arguments(place, function.get("arguments")),
-            }
+            {"type": "tool_use", "id": call.id, "name": call.name, "input": call.arguments}
         )
     return blocks
 
 
-def _arguments(place: int, arguments: Any) -> Any:
-    if not isinstance(arguments, str):
-        return arguments or {}
-    try:
-        return json.loads(arguments or "{}")
-    except ValueError as error:
-        raise ConfigurationError(
-            f"messages[{place}]: the arguments of a tool call are no JSON: {error}"
-        ) from error
+def _tool_result(message: Mapping[str, Any], place: int) -> dict[str, Any]:
+    result: dict[str, Any] = {"type": "tool_result", "tool_use_id": parts.answered(message, place)}
+    content = message.get("content")
+    if isinstance(content, str) and content:
+        result["content"] = content
+    elif content:
+        result["content"] = [_block(part, place) for part in parts.parts_of(content)]
+    if message.get("is_error"):
+        result["is_error"] = True
+    return result
 
 
-def _blocks(place: int, content: Any) -> list[Any]:
-    """Content parts as the API's blocks; its own blocks go through as they are."""
-    if content is None:
-        return []
-    if isinstance(content, str):
-        return [{"type": "text", "text": content}] if content else []
-    blocks: list[Any] = []
-    for part in content:
-        if isinstance(part, str):
-            blocks.append({"type": "text", "text": part})
-        elif part.get("type") in ("image_url", "input_image"):
-            blocks.append({"type": "image", "source": _image(place, part.get("image_url"))})
-        elif part.get("type") in ("input_audio", "file", "audio"):
-            raise ConfigurationError(
-                f"messages[{place}]: anthropic takes no {part['type']} in this form; "
-                "give a block of its own"
-            )
-        elif part.get("type") == "refusal":
-            blocks.append({"type": "text", "text": part.get("refusal", "")})
-        else:
-            blocks.append(dict(part))
-    return blocks
-
-
-def _image(place: int, image: Any) -> dict[str, Any]:
-    url = image.get("url") if isinstance(image, Mapping) else image
-    if not isinstance(url, str):
-        raise ConfigurationError(f"messages[{place}]: image_url wants a url")
-    if url.startswith("data:"):
-        head, _, data = url[5:].partition(",")
-        return {"type": "base64", "media_type": head.split(";")[0], "data": data}
-    return {"type": "url", "url": url}
-
-
-def _parameters(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Parameters of one meaning under the API's names; all else as it is."""
-    body: dict[str, Any] = {}
-    for name, value in given.items():
-        if name == "stop":
-            body["stop_sequences"] = [value] if isinstance(value, str) else value
-        elif name == "max_completion_tokens":
-            body["max_tokens"] = value
-        elif name == "tools":
-            body["tools"] = [_tool(tool) for tool in value]
-        elif name == "tool_choice":
-            body["tool_choice"] = _tool_choice(value)
-        elif name == "user":
-            body["metadata"] = {"user_id": value}
-        else:
-            body[name] = value
-    return body
-
-
-def _tool(tool: Mapping[str, Any]) -> Mapping[str, Any]:
-    function = tool.get("function")
-    if tool.get("type") != "function" or not isinstance(function, Mapping):
-        return tool
-    made = {"name": function["name"], "input_schema": function.get("parameters") or _NO_INPUT}
-    if function.get("description"):
-        made["description"] = function["description"]
-    return made
-
-
-_NO_INPUT = {"type": "object", "properties": {}}
-
-
-def _tool_choice(choice: Any) -> Any:
-    if isinstance(choice, str):
-        return {"type": {"required": "any"}.get(choice, choice)}
-    if isinstance(choice, Mapping) and isinstance(choice.get("function"), Mapping):
-        return {"type": "tool", "name": choice["function"]["name"]}
-    return choice
-
-
-# -- the response ------------------------------------------------------------------------------
-
-
-class AnthropicDecoder(JSONDecoder):
-    """Decodes the events of one response; keeps its blocks to be sent back."""
-
-    def __init__(self, call: Optional[Call] = None) -> None:
-        super().__init__()
-        self._call = call
-        self._usage: dict[str, Any] = {}
-        self._blocks: dict[int, dict[str, Any]] = {}
-        self._inputs: dict[int, list[str]] = {}
-        self._calls: dict[int, int] = {}
-        self._stopped = False
-
-    def feed(self, events: Sequence[ServerSentEvent]) -> list[Chunk]:
-        """Chunks of these events, up to a failure."""
-        chunks: list[Chunk] = []
-        for event in events:
-            # The common case, a piece of text in an open text block; all else the general way.
-            if event[0] == "content_block_delta":
-                try:
-                    payload, end = scan(event[1], 0)
-                    delta = payload["delta"]
-                    if delta["type"] == "text_delta" and not event[1][end:].strip():
-                        text = delta["text"]
-                        self._blocks[payload["index"]]["text"].append(text)
-                        if text:
-                            rest = ("", None, None, None, 0, payload, "", None, None)
-                            chunks.append(_new(Chunk, ("text", text, *rest)))
-                            continue
-                except (KeyError, TypeError, ValueError, AttributeError, StopIteration):
-                    pass
-            chunks += super().feed((event,))
-            if self.failure is not None or self.closed:
-                break
-        return chunks
-
-    def take(self, payload: Any, event: str, chunks: list[Chunk]) -> None:
-        """Errors name their request."""
-        if isinstance(payload, Mapping) and payload.get("type") == "error":
-            self.fail(payload, request_id=payload.get("request_id"))
-        else:
-            super().take(payload, event, chunks)
-
-    def payload(self, payload: Mapping[str, Any], event: str) -> list[Chunk]:
-        """By the payload's type, which is the event's name."""
-        handler = _HANDLERS.get(payload.get("type", event))
-        if handler is not None:
-            found: list[Chunk] = handler(self, payload)
-            return found
-        return [Chunk("other", raw=payload)]
-
-    def whole(self, payload: Any) -> list[Chunk]:
-        """A message that was not streamed."""
-        if not isinstance(payload, Mapping) or payload.get("type") != "message":
-            return self.fail(payload)
-        chunks = self._message_start({"message": {**payload, "content": []}})
-        for index, block in enumerate(payload.get("content") or ()):
-            chunks += self._start({"index": index, "content_block": block, "whole": True})
-            chunks += self._stop({"index": index})
-        chunks += self._message_delta({"delta": payload, "usage": payload.get("usage")})
-        self._message_stop({})
-        return [chunk._replace(raw=payload) for chunk in chunks if chunk.kind != "other"]
-
-    def end(self, tail: str) -> list[Chunk]:
-        """All blocks closed and a stop reason given: whole, though ``message_stop`` is missing."""
-        chunks = super().end(tail)
-        if self._stopped and self.failure is None:
-            self.finished = True
-        return chunks
-
-    def message(self, completion: Completion) -> Optional[Mapping[str, Any]]:
-        """The assistant turn in the API's blocks, thinking and signatures unchanged."""
-        content = [_sent_back(block) for _, block in sorted(self._blocks.items())]
-        content = [block for block in content if block is not None]
-        return {"role": "assistant", "content": content} if content else None
-
-    def _message_start(self, payload: Mapping[str, Any]) -> list[Chunk]:
-        message = payload.get("message") or {}
-        self.id = self.id or message.get("id") or None
-        self.model = self.model or message.get("model") or None
-        return self._count(message.get("usage"), payload) or [Chunk("other", raw=payload)]
-
-    def _start(self, payload: Mapping[str, Any]) -> list[Chunk]:
-        index, block = payload.get("index", 0), dict(payload.get("content_block") or {})
-        kind, whole = block.get("type"), payload.get("whole")
-        self._blocks[index] = block
-        chunks: list[Chunk] = []
-        if kind == "text":
-            text, block["text"] = block.get("text") or "", []
-            cited, block["citations"] = block.get("citations") or (), []
-            if text:
-                chunks += self._text(index, {"text": text}, payload)
-            for citation in cited:
-                chunks += self._cited(index, {"citation": citation}, payload)
-        elif kind == "thinking":
-            thought, block["thinking"] = block.get("thinking") or "", []
-            if thought:
-                chunks += self._thought(index, {"thinking": thought}, payload)
-        elif kind in ("tool_use", "server_tool_use", "mcp_tool_use"):
-            self._inputs[index] = []
-            if kind == "tool_use":
-                self._calls[index] = place = len(self._calls)
-                fragment = ToolCallFragment(place, block.get("id") or "", block.get("name") or "")
-                chunks.append(Chunk("tool_call", tool_call=fragment, raw=payload))
-            if block.get("input") and whole:
-                given = json.dumps(block["input"], ensure_ascii=False, separators=(",", ":"))
-                chunks += self._input(index, {"partial_json": given}, payload)
-        return chunks or [Chunk("other", raw=payload)]
-
-    def _delta(self, payload: Mapping[str, Any]) -> list[Chunk]:
-        delta, index = payload.get("delta") or {}, payload.get("index", 0)
-        self._blocks.setdefault(index, {"type": "text", "text": [], "citations": []})
-        handler = _DELTAS.get(delta.get("type"))
-        chunks = handler(self, index, delta, payload) if handler is not None else []
-        return chunks or [Chunk("other", raw=payload)]
-
-    def _text(self, index: int, delta: Mapping[str, Any], raw: Any) -> list[Chunk]:
-        text = delta.get("text") or ""
-        self._blocks[index].setdefault("text", []).append(text)
-        return [Chunk("text", text, raw=raw)] if text else []
-
-    def _thought(self, index: int, delta: Mapping[str, Any], raw: Any) -> list[Chunk]:
-        thought = delta.get("thinking") or ""
-        self._blocks[index].setdefault("thinking", []).append(thought)
-        return [Chunk("reasoning", reasoning=thought, raw=raw)] if thought else []
-
-    def _signature(self, index: int, delta: Mapping[str, Any], raw: Any) -> list[Chunk]:
-        self._blocks[index]["signature"] = delta.get("signature") or ""
-        return []
-
-    def _cited(self, index: int, delta: Mapping[str, Any], raw: Any) -> list[Chunk]:
-        citation = delta.get("citation") or {}
-        self._blocks[index].setdefault("citations", []).append(citation)
-        return [Chunk("citation", citation=citation, raw=raw)]
-
-    def _input(self, index: int, delta: Mapping[str, Any], raw: Any) -> list[Chunk]:
-        piece = delta.get("partial_json") or ""
-        self._inputs.setdefault(index, []).append(piece)
-        if index not in self._calls or not piece:
-            return []
-        fragment = ToolCallFragment(self._calls[index], arguments=piece)
-        return [Chunk("tool_call", tool_call=fragment, raw=raw)]
-
-    def _stop(self, payload: Mapping[str, Any]) -> list[Chunk]:
-        index = payload.get("index", 0)
-        block = self._blocks.get(index, {})
-        if index in self._inputs:
-            joined = "".join(self._inputs.pop(index))
-            try:
-                block["input"] = json.loads(joined) if joined else block.get("input") or {}
-            except ValueError:
-                block["invalid"] = True  # cut off by max_tokens, or streamed eagerly
-        self._keep()
-        return [Chunk("other", raw=payload)]
-
-    def _message_delta(self, payload: Mapping[str, Any]) -> list[Chunk]:
-        delta = payload.get("delta") or {}
-        reason = delta.get("stop_reason")
-        chunks: list[Chunk] = []
-        if reason in GOES_ON:
-            self._stopped = True
-            message = self.message(Completion())
-            behind = [*(self._call.extra.get("behind", ()) if self._call else ()), message]
-            self.continuation = {"behind": behind}
-        elif isinstance(reason, str) and not self._stopped:
-            self._stopped = True
-            chunks += self._refused(reason, delta, payload)
-            normal = FINISH.get(reason, "stop")
-            if normal == "stop" and self._calls:
-                normal = "tool_calls"
-            chunks.append(
-                Chunk("finish", finish_reason=normal, raw=payload, raw_finish_reason=reason)
-            )
-        chunks += self._count(payload.get("usage"), payload)
-        return chunks or [Chunk("other", raw=payload)]
-
-    @staticmethod
-    def _refused(reason: str, delta: Mapping[str, Any], payload: Any) -> list[Chunk]:
-        details = delta.get("stop_details")
-        why = details.get("explanation") if isinstance(details, Mapping) else None
-        if reason != "refusal" or not why:
-            return []
-        return [Chunk("refusal", refusal=why, raw=payload)]
-
-    def _message_stop(self, payload: Mapping[str, Any]) -> list[Chunk]:
-        self.finished = self._stopped
-        self.closed = True
-        return [Chunk("other", raw=payload)]
-
-    def _ping(self, payload: Mapping[str, Any]) -> list[Chunk]:
-        return []
-
-    def _count(self, usage: Any, payload: Mapping[str, Any]) -> list[Chunk]:
-        if not isinstance(usage, Mapping) or not usage:
-            return []
-        merge(self._usage, usage)
-        return [Chunk("usage", usage=anthropic_usage(self._usage), raw=payload)]
-
-    def _keep(self) -> None:
-        content = [_sent_back(block) for _, block in sorted(self._blocks.items())]
-        self.state = {"content": [block for block in content if block is not None]}
-
-
-_HANDLERS: dict[str, Any] = {
-    "message_start": AnthropicDecoder._message_start,
-    "content_block_start": AnthropicDecoder._start,
-    "content_block_delta": AnthropicDecoder._delta,
-    "content_block_stop": AnthropicDecoder._stop,
-    "message_delta": AnthropicDecoder._message_delta,
-    "message_stop": AnthropicDecoder._message_stop,
-    "ping": AnthropicDecoder._ping,
-}
-
-_DELTAS: dict[Any, Any] = {
-    "text_delta": AnthropicDecoder._text,
-    "thinking_delta": AnthropicDecoder._thought,
-    "signature_delta": AnthropicDecoder._signature,
-    "citations_delta": AnthropicDecoder._cited,
-    "input_json_delta": AnthropicDecoder._input,
-}
-
-
-def _sent_back(block: Mapping[str, Any]) -> Optional[dict[str, Any]]:
-    """A block as it goes back to the API; None for one that it would refuse."""
-    made = {name: value for name, value in block.items() if name != "invalid"}
-    for name in ("text", "thinking"):
-        if isinstance(made.get(name), list):
-            made[name] = "".join(made[name])
-    if not made.get("citations"):
-        made.pop("citations", None)
-    empty = made.get("type") == "text" and not made.get("text")
-    return None if empty or block.get("invalid") else made
-
-
-def anthropic_usage(raw: Mapping[str, Any]) -> Usage:
-    """The API counts cached input apart; here it is part of the input, as for all providers."""
-    read, made = count(raw.get("cache_read_input_tokens")), raw.get("cache_creation_input_tokens")
-    asked = count(raw.get("input_tokens")) + read + count(made)
-    written = count(raw.get("output_tokens"))
-    details = raw.get("output_tokens_details")
-    thought = details.get("thinking_tokens") if isinstance(details, Mapping) else None
-    return Usage(asked, written, count(thought), read, asked + written, False, dict(raw))
+def _block(part: Mapping[str, Any], place: int) -> dict[str, Any]:
+    """A part as a content block; blocks of the API's own pass through."""
+    kind = part.get("type")
+    if kind == "image_url":
+        url = parts.image_url(part, place)
+        data = parts.data_url(url, place)
+        if data is None:
+            return {"type": "image", "source": {"type": "url", "url": url}}
+        source = {"type": "base64", "media_type": data[0], "data": data[1]}
+        return {"type": "image", "source": source}
+    if kind == "refusal":
+        return {"type": "text", "text": part.get("refusal") or ""}
+    if kind is None or kind in _FOREIGN:
+        what = parts.kind_of(part)
+        raise parts.wrong(place, f"expected text, image_url or Anthropic's own blocks, got {what}")
+    return dict(part)

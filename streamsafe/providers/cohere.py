@@ -1,7 +1,7 @@
 """Cohere v2 chat.
 
-Here lives the request (OpenAI-style messages are the API's own), the decoding of its events and
-the terminal rule: ``message-end`` whose reason is no failure.
+Here lives the request, whose messages are nearly OpenAI's, and the decoding of the events.
+Terminal rule: ``message-end`` with a finish reason that is no failure; ``[DONE]`` is not needed.
 """
 
 from __future__ import annotations
@@ -9,13 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Optional
 
-from streamsafe.errors import APIError, ConfigurationError
+from streamsafe.errors import APIError, AuthenticationError, ConfigurationError
 from streamsafe.models import Call, Chunk, Completion, Request, ToolCallFragment, Usage
-from streamsafe.providers.base import Decoder, Profile, Target
-from streamsafe.providers.classify import http_error
+from streamsafe.providers import parts
+from streamsafe.providers.base import Decoder, Target
 from streamsafe.providers.jsonevents import JSONDecoder
-from streamsafe.providers.openai_chat import GO_ON, sendable
-from streamsafe.providers.presets import Preset
+from streamsafe.providers.service import GO_ON, Service, appended, sendable
 from streamsafe.providers.toolcalls import as_json
 from streamsafe.providers.usage import count
 
@@ -25,174 +24,257 @@ FINISH = {
     "MAX_TOKENS": "length",
     "TOOL_CALL": "tool_calls",
 }
+
+#: Finish reasons that are failures of the server.
 FAILURES = frozenset({"ERROR", "TIMEOUT"})
 
-_NAMES = {
+_RENAMED = {
+    "max_completion_tokens": "max_tokens",
+    "max_output_tokens": "max_tokens",
     "stop": "stop_sequences",
     "top_p": "p",
     "top_k": "k",
-    "max_completion_tokens": "max_tokens",
 }
 
+_CHOICES = {"required": "REQUIRED", "none": "NONE"}
 
-class Cohere:
-    """POST …/v2/chat."""
+_ROLES = frozenset({"system", "developer", "user", "assistant", "tool"})
 
-    framing = "sse"
+_FOREIGN = frozenset({"input_audio", "file", "video_url", "refusal"})
 
-    def __init__(self, preset: Preset) -> None:
-        self.preset = preset
-        self.name = preset.name
+
+class Cohere(Service):
+    """The v2 chat API."""
 
     def request(self, call: Call, target: Target) -> Request:
-        """The request. Raises ConfigurationError without a model."""
+        """POST …/v2/chat. Raises ConfigurationError for messages that it cannot take."""
+        body: dict[str, Any] = {"model": self.model_of(call)}
         if call.body is not None:
-            body = {**call.body, **call.parameters, "stream": True}
-            body.setdefault("model", call.model)
+            body.update(call.body)
+            body.update(call.parameters)
         else:
-            body = {"model": call.model, "messages": [_message(m) for m in call.messages]}
-            for name, value in call.parameters.items():
-                body[_NAMES.get(name, name)] = value
-            if isinstance(body.get("stop_sequences"), str):
-                body["stop_sequences"] = [body["stop_sequences"]]
-            if isinstance(body.get("tool_choice"), str):
-                body["tool_choice"] = body["tool_choice"].upper()
-                if body["tool_choice"] == "AUTO":
-                    del body["tool_choice"]
-            body["stream"] = True
-        if not body.get("model"):
-            raise ConfigurationError("cohere wants a model: pass model=...")
-        return Request("POST", f"{target.base_url}{self.preset.path}", target.headers, body)
+            body["messages"] = [_message(said, place) for place, said in enumerate(call.messages)]
+            body.update(_parameters(call.parameters))
+        body["stream"] = True
+        return Request("POST", target.base_url + self.preset.path, target.headers, body)
 
     def decoder(self, call: Call) -> Decoder:
-        """A decoder of one response."""
+        """A new decoder."""
         return CohereDecoder()
 
     def error(self, status: int, headers: Mapping[str, str], body: str) -> APIError:
-        """498 is an invalid token here."""
-        error = http_error(status, headers, body, request_id=self.request_id(headers))
-        if status == 498:
-            error.retryable = False
-            error.hint = "the token is invalid: check CO_API_KEY"
-        return error
-
-    def request_id(self, headers: Mapping[str, str]) -> Optional[str]:
-        """``x-debug-trace-id``."""
-        return headers.get("x-debug-trace-id")
-
-    def profile(self, model: Optional[str]) -> Profile:
-        """No prefill is documented."""
-        return Profile("no")
+        """The typed error; 498, with others a lack of capacity, is a wrong token here."""
+        error = super().error(status, headers, body)
+        if status != 498:
+            return error
+        return AuthenticationError(
+            error.message,
+            status=status,
+            code=error.code,
+            type=error.type,
+            body=error.body,
+            headers=headers,
+            request_id=error.request_id,
+        )
 
     def continued(self, call: Call, partial: Completion, how: str) -> Call:
-        """Ask to go on."""
-        if how != "user_message" or call.body is not None:
-            raise ConfigurationError(f"cohere has no {how} to go on from")
+        """A prefill is not documented: only a request to go on."""
+        if how != "user_message":
+            raise self.no_way(how)
         said = {"role": "assistant", "content": sendable(partial.text)}
-        return call.replace(messages=[*call.messages, said, {"role": "user", "content": GO_ON}])
+        return appended(call, "messages", said, {"role": "user", "content": GO_ON})
 
 
-def _message(message: Mapping[str, Any]) -> dict[str, Any]:
+def _parameters(given: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameters in the API's words; unknown ones as they are."""
+    body = {_RENAMED.get(name, name): value for name, value in given.items()}
+    if "stop_sequences" in body:
+        body["stop_sequences"] = parts.as_list(body["stop_sequences"])
+    if "tool_choice" in body:
+        choice = body.pop("tool_choice")
+        if parts.named_function(choice) is not None:
+            raise ConfigurationError(
+                f"tool_choice={choice!r}: Cohere can't be made to call one tool; give it alone in "
+                "tools with tool_choice='required'"
+            )
+        if choice is not None and choice != "auto":
+            body["tool_choice"] = _CHOICES.get(choice, choice)
+    schema = parts.json_schema(body.get("response_format"))
+    if schema is not None:
+        body["response_format"] = {"type": "json_object", "json_schema": schema["schema"]}
+    return body
+
+
+def _message(message: Mapping[str, Any], place: int) -> dict[str, Any]:
+    role = message.get("role")
+    if role not in _ROLES:
+        raise parts.wrong(place, f"role {role!r} is none of Cohere's")
     made = dict(message)
-    if made.get("role") == "developer":
+    if role == "developer":
         made["role"] = "system"
+    if role == "tool":
+        parts.answered(message, place)
+    calls = parts.calls_of(message, place) if role == "assistant" else []
+    if made.get("content") is None:
+        made.pop("content", None)
+        if message.get("refusal"):
+            made["content"] = message["refusal"]
+        elif not calls:
+            raise parts.wrong(place, "an assistant message wants content or tool_calls")
+    made.pop("refusal", None)
+    for part in parts.parts_of(made.get("content")):
+        if part.get("type") in _FOREIGN:
+            what = parts.kind_of(part)
+            raise parts.wrong(place, f"expected text, image_url or documents, got {what}")
     return made
 
 
 class CohereDecoder(JSONDecoder):
-    """Decodes the events of one response."""
+    """Decodes the events of one response.
+
+    ``state`` holds what goes back with the text: ``tool_plan``, ``thinking``.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self._calls: dict[Any, int] = {}
-        self._content: list[dict[str, Any]] = []
+        self._arguments: set[int] = set()
 
     def payload(self, payload: Mapping[str, Any], event: str) -> list[Chunk]:
-        """By the event's type."""
+        """The chunks of one event."""
         kind = payload.get("type") or event
         delta = payload.get("delta")
         delta = delta if isinstance(delta, Mapping) else {}
-        message = delta.get("message")
-        message = message if isinstance(message, Mapping) else {}
-        if kind == "message-start":
-            self.id = self.id or payload.get("id") or None
+        self.id = self.id or payload.get("id") or None
         if kind == "message-end":
-            return self._end(payload, delta)
-        chunks = self._pieces(kind, payload, message)
+            return self._end(delta, payload)
+        message = delta.get("message")
+        chunks: list[Chunk] = []
+        if isinstance(message, Mapping):
+            if kind in ("content-start", "content-delta"):
+                chunks = self._content(message.get("content"), payload)
+            elif kind == "tool-plan-delta":
+                chunks = self._reasoning("tool_plan", message.get("tool_plan"), payload)
+            elif kind in ("tool-call-start", "tool-call-delta"):
+                chunks = self._call(payload.get("index"), message.get("tool_calls"), payload)
+            elif kind == "citation-start":
+                chunks = _citations(message.get("citations"), payload)
+        elif kind == "tool-call-end":
+            chunks = self._call_end(payload.get("index"), payload)
         return chunks or [Chunk("other", raw=payload)]
 
     def whole(self, payload: Any) -> list[Chunk]:
-        """An answer that was not streamed."""
-        if not isinstance(payload, Mapping) or not isinstance(payload.get("message"), Mapping):
+        """A plain answer."""
+        message = payload.get("message") if isinstance(payload, Mapping) else None
+        if not isinstance(message, Mapping):
             return self.fail(payload)
-        self.id = payload.get("id")
-        message, chunks = payload["message"], []
+        self.id = self.id or payload.get("id") or None
+        chunks = self._reasoning("tool_plan", message.get("tool_plan"), payload)
         for part in message.get("content") or ():
-            chunks += self._pieces("content-delta", payload, {"content": part})
-        for place, call in enumerate(message.get("tool_calls") or ()):
-            chunks += self._call(place, call, payload)
+            chunks += self._content(part, payload)
+        for index, call in enumerate(message.get("tool_calls") or ()):
+            chunks += self._call(index, call, payload) + self._call_end(index, payload)
+        chunks += _citations(message.get("citations"), payload)
         return chunks + self._end(payload, payload)
 
-    def _pieces(self, kind: str, raw: Mapping[str, Any], message: Mapping[str, Any]) -> list[Chunk]:
-        content, calls = message.get("content"), message.get("tool_calls")
-        chunks: list[Chunk] = []
-        if isinstance(content, Mapping):
-            thought, text = content.get("thinking"), content.get("text")
-            if isinstance(thought, str) and thought:
-                chunks.append(Chunk("reasoning", reasoning=thought, raw=raw))
-            if isinstance(text, str) and text:
-                chunks.append(Chunk("text", text, raw=raw))
-        if kind == "tool-plan-delta" and message.get("tool_plan"):
-            chunks.append(Chunk("reasoning", reasoning=message["tool_plan"], raw=raw))
-        if kind in ("tool-call-start", "tool-call-delta") and isinstance(calls, Mapping):
-            chunks += self._call(raw.get("index"), calls, raw)
-        cited = message.get("citations")
-        if kind == "citation-start" and cited:
-            for citation in cited if isinstance(cited, list) else [cited]:
-                chunks.append(Chunk("citation", citation=citation, raw=raw))
+    def message(self, completion: Completion) -> Optional[Mapping[str, Any]]:
+        """The assistant message with its plan or thoughts, in the API's form."""
+        plan, thought = self.state.get("tool_plan"), self.state.get("thinking")
+        if not plan and not thought:
+            return None  # then it is as OpenAI's
+        message: dict[str, Any] = {"role": "assistant"}
+        content: list[dict[str, Any]] = []
+        if thought:
+            content.append({"type": "thinking", "thinking": thought})
+        if completion.text:
+            content.append({"type": "text", "text": completion.text})
+        if content:
+            message["content"] = content
+        if plan:
+            message["tool_plan"] = plan
+        if completion.tool_calls:
+            message["tool_calls"] = [
+                {"id": c.id, "type": "function",
+                 "function": {"name": c.name, "arguments": c.arguments}}
+                for c in completion.tool_calls
+            ]  # fmt: skip
+        return message
+
+    def _content(self, content: Any, payload: Mapping[str, Any]) -> list[Chunk]:
+        if not isinstance(content, Mapping):
+            return []
+        chunks = self._reasoning("thinking", content.get("thinking"), payload)
+        text = content.get("text")
+        if isinstance(text, str) and text:
+            chunks.append(Chunk("text", text, raw=payload))
         return chunks
 
-    def _call(self, index: Any, call: Mapping[str, Any], raw: Any) -> list[Chunk]:
+    def _reasoning(self, kind: str, text: Any, payload: Mapping[str, Any]) -> list[Chunk]:
+        if not isinstance(text, str) or not text:
+            return []
+        self.state[kind] = self.state.get(kind, "") + text
+        return [Chunk("reasoning", reasoning=text, raw=payload)]
+
+    def _call(self, index: Any, call: Any, payload: Mapping[str, Any]) -> list[Chunk]:
+        """A tool call's start or a piece of it; ``tool_calls`` is one object, not a list."""
+        if not isinstance(call, Mapping):
+            return []
+        number = self._calls.setdefault(index, len(self._calls))
         function = call.get("function")
         function = function if isinstance(function, Mapping) else {}
-        place = self._calls.get(index)
-        if place is None:
-            self._calls[index] = place = len(self._calls)
-        given = as_json(function.get("arguments"))
+        arguments = as_json(function.get("arguments"))
+        if arguments:
+            self._arguments.add(number)
         fragment = ToolCallFragment(
-            place, call.get("id") or "", function.get("name") or "", given
+            number, call.get("id") or "", function.get("name") or "", arguments
         )
-        return [Chunk("tool_call", tool_call=fragment, raw=raw)]
+        return [Chunk("tool_call", tool_call=fragment, raw=payload)]
 
-    def _end(self, payload: Mapping[str, Any], delta: Mapping[str, Any]) -> list[Chunk]:
-        reason = delta.get("finish_reason")
+    def _call_end(self, index: Any, payload: Mapping[str, Any]) -> list[Chunk]:
+        """A call without arguments is one with none."""
+        number = self._calls.get(index)
+        if number is None or number in self._arguments:
+            return []
+        fragment = ToolCallFragment(number, arguments="{}")
+        return [Chunk("tool_call", tool_call=fragment, raw=payload)]
+
+    def _end(self, delta: Mapping[str, Any], payload: Mapping[str, Any]) -> list[Chunk]:
         chunks: list[Chunk] = []
-        usage = delta.get("usage")
-        counted = []
-        if isinstance(usage, Mapping):
-            counted.append(Chunk("usage", usage=cohere_usage(usage), raw=payload))
-        if not isinstance(reason, str):
-            return counted or [Chunk("other", raw=payload)]
+        if isinstance(delta.get("usage"), Mapping):
+            chunks.append(Chunk("usage", usage=usage_of(delta["usage"]), raw=payload))
+        reason = delta.get("finish_reason")
         if reason in FAILURES:
-            said = delta.get("error") or f"finish_reason {reason}"
-            self.fail({"error": {"message": said, "type": reason.lower()}}, retryable=True)
-            return counted
+            message = delta.get("error") or f"the answer ended with {reason}"
+            self.fail({"error": {"message": message, "type": reason.lower()}})
+            return chunks
+        if not isinstance(reason, str):
+            return chunks or [Chunk("other", raw=payload)]
         normal = FINISH.get(reason, "stop")
         if normal == "stop" and self._calls:
             normal = "tool_calls"
-        chunks.append(Chunk("finish", finish_reason=normal, raw=payload, raw_finish_reason=reason))
         self.finished = True
-        return chunks + counted
+        finish = Chunk("finish", finish_reason=normal, raw=payload, raw_finish_reason=reason)
+        return [*chunks, finish]
 
 
-def cohere_usage(raw: Mapping[str, Any]) -> Usage:
-    """Tokens, not billed units, where both are given."""
+def _citations(cited: Any, payload: Mapping[str, Any]) -> list[Chunk]:
+    """One citation, or a list of them."""
+    return [
+        Chunk("citation", citation=citation, raw=payload)
+        for citation in (cited if isinstance(cited, list) else [cited])
+        if isinstance(citation, Mapping)
+    ]
+
+
+def usage_of(raw: Mapping[str, Any]) -> Usage:
+    """The usage in the project's words: what was used, else what is billed. Cohere's counts are
+    sometimes floats."""
     tokens = raw.get("tokens") or raw.get("billed_units")
     tokens = tokens if isinstance(tokens, Mapping) else {}
-
-    def whole(value: Any) -> int:
-        return count(int(value)) if isinstance(value, (int, float)) else 0
-
-    asked, written = whole(tokens.get("input_tokens")), whole(tokens.get("output_tokens"))
-    cached = whole(raw.get("cached_tokens"))
+    asked, written = _whole(tokens.get("input_tokens")), _whole(tokens.get("output_tokens"))
+    cached = _whole(raw.get("cached_tokens"))
     return Usage(asked, written, 0, cached, asked + written, False, dict(raw))
+
+
+def _whole(value: Any) -> int:
+    return count(int(value)) if isinstance(value, (int, float)) else 0

@@ -1,40 +1,31 @@
-"""Google Gemini: streamGenerateContent, of the Gemini API and of Vertex AI.
+"""Google Gemini, ``streamGenerateContent``: how to ask, and how to go on.
 
-Here lives the request made of OpenAI-style messages, the decoding of parts, and the terminal rule:
-every candidate seen has a finish reason, or the prompt was blocked. There is no end mark.
+Here lives the request, of the Gemini API and of Vertex AI; what the chunks mean is told in
+``gemini_events``. A preset whose framing is "json" asks without ``alt=sse``: the answer is then one
+JSON array that is read element by element.
 """
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Optional
+from urllib.parse import urlsplit
 
-from streamsafe.errors import APIError, ConfigurationError
-from streamsafe.models import Call, Chunk, Completion, Request, ToolCallFragment, Usage
+from streamsafe.errors import ConfigurationError
+from streamsafe.models import Call, Completion, Request
+from streamsafe.providers import parts
 from streamsafe.providers.base import Decoder, Profile, Target
-from streamsafe.providers.classify import http_error
-from streamsafe.providers.jsonevents import JSONDecoder
-from streamsafe.providers.openai_chat import GO_ON, sendable
+from streamsafe.providers.facts import maybe_json
+from streamsafe.providers.gemini_events import MADE_ID, GeminiDecoder
 from streamsafe.providers.presets import Preset
-from streamsafe.providers.usage import count, merge
+from streamsafe.providers.service import GO_ON, Service, appended, sendable
 
-FILTERED = frozenset(
-    ("SAFETY", "RECITATION", "LANGUAGE", "BLOCKLIST", "PROHIBITED_CONTENT", "SPII", "MODEL_ARMOR",
-     "ESCALATION", "PUP_LIMITED_DISABLED")
-)  # fmt: skip
-
-#: Mishaps of the model's: another try may help.
-MISHAPS = frozenset(
-    ("MALFORMED_FUNCTION_CALL", "UNEXPECTED_TOOL_CALL", "MALFORMED_RESPONSE",
-     "MISSING_THOUGHT_SIGNATURE", "TOO_MANY_TOOL_CALLS", "OTHER", "NO_IMAGE")
-)  # fmt: skip
-
-#: Generation parameters by their OpenAI-style names.
+#: Parameters that stand in ``generationConfig``, by the name that is one for all APIs.
 _CONFIG = {
     "max_tokens": "maxOutputTokens",
     "max_completion_tokens": "maxOutputTokens",
+    "max_output_tokens": "maxOutputTokens",
     "temperature": "temperature",
     "top_p": "topP",
     "top_k": "topK",
@@ -43,340 +34,261 @@ _CONFIG = {
     "n": "candidateCount",
     "presence_penalty": "presencePenalty",
     "frequency_penalty": "frequencyPenalty",
+    "logprobs": "responseLogprobs",
+    "top_logprobs": "logprobs",
 }
 
-#: From 3.5-flash-lite and 3.6 on, a last model turn is refused.
-_NO_PREFILL = re.compile(r"gemini-(?:3\.5-flash-lite|3\.[6-9]|[4-9])")
+#: Parameters of the API's own that stand there, too.
+_OWN_CONFIG = frozenset(_CONFIG.values()) - {"logprobs"} | {
+    "responseMimeType",
+    "responseSchema",
+    "responseJsonSchema",
+    "responseModalities",
+    "thinkingConfig",
+    "mediaResolution",
+    "speechConfig",
+    "imageConfig",
+}
+
+#: The last versions whose models go on from a last model turn, all of them and but for "lite".
+#: What users met: 3.5-flash-lite, 3.6-flash and later ones refuse it.
+_PREFILL, _PREFILL_BUT_LITE = (3, 4), (3, 5)
+
+#: Media types of images by the end of their URL: ``fileData`` wants one.
+_IMAGES = {
+    "png": "image/png",
+    "jpg": "image/jpeg",
+    "jpeg": "image/jpeg",
+    "webp": "image/webp",
+    "gif": "image/gif",
+    "heic": "image/heic",
+    "heif": "image/heif",
+}
+
+_MODES = {"auto": "AUTO", "none": "NONE", "required": "ANY"}
 
 
-class Gemini:
-    """POST …/models/{model}:streamGenerateContent?alt=sse."""
+class Gemini(Service):
+    """streamGenerateContent."""
 
     def __init__(self, preset: Preset) -> None:
-        self.preset = preset
-        self.name = preset.name
-        self.framing = "json"  # without alt=sse the answer is an array; with it, a stream
+        super().__init__(preset)
+        # What is asked for as an event stream may still come as an array: from a gateway that
+        # drops the query, or in an error.
+        self.framing = "json"
 
     def request(self, call: Call, target: Target) -> Request:
-        """The request. Raises ConfigurationError for messages that the API cannot take."""
-        if not call.model:
-            raise ConfigurationError(f"{self.name} wants a model: pass model=...")
-        base, _, query = target.base_url.partition("?")
-        base = base.rstrip("/")
-        path = self.preset.path
-        if path and not re.search(r"/v\d\w*$", base):
-            base += path
-        model = call.model if "/" in call.model else f"models/{call.model}"
-        url = f"{base}/{model}:streamGenerateContent?{query or 'alt=sse'}"
-        body = self._body(call)
-        if "continuation_token" in call.extra:
-            body["continuationToken"] = call.extra["continuation_token"]
-        return Request("POST", url, target.headers, body)
+        """POST …/models/{model}:streamGenerateContent. Raises ConfigurationError for messages that
+        the API cannot take."""
+        return Request("POST", self._url(call, target), target.headers, self._body(call))
 
     def decoder(self, call: Call) -> Decoder:
-        """A decoder of one response."""
-        return GeminiDecoder()
-
-    def error(self, status: int, headers: Mapping[str, str], body: str) -> APIError:
-        """A quota by the day is not cured by waiting."""
-        error = http_error(status, headers, body, request_id=self.request_id(headers))
-        if status == 429 and re.search(r"per.?day", body, re.I):
-            error.retryable = False
-            error.hint = "a daily quota is used up: waiting a moment does not help"
-        return error
-
-    def request_id(self, headers: Mapping[str, str]) -> Optional[str]:
-        """None is stable; ``responseId`` stands in the chunks."""
-        return headers.get("x-request-id")
+        """A decoder that waits for as many candidates as were asked for."""
+        given = {**(call.body or {}), **call.parameters}
+        config = given.get("generationConfig")
+        count = config.get("candidateCount") if isinstance(config, Mapping) else None
+        wanted = given.get("n", given.get("candidateCount", count))
+        return GeminiDecoder(wanted if isinstance(wanted, int) else 1, call.extra)
 
     def profile(self, model: Optional[str]) -> Profile:
-        """By the model; where it takes a last model turn it goes on exactly."""
-        if _NO_PREFILL.search(model or "") or "gemini" not in (model or ""):
-            return Profile("no")
-        return Profile("yes", exact=True)
+        """Up to 3.5 Gemini goes on from a last model turn, at the very token."""
+        found = re.search(r"gemini-(\d+)(?:\.(\d+))?", model or "")
+        if found is None:
+            return Profile("unsure")
+        version = (int(found[1]), int(found[2] or 0))
+        lite = "lite" in str(model)
+        if version <= _PREFILL or (version == _PREFILL_BUT_LITE and not lite):
+            return Profile("yes", exact=True)
+        return Profile("no")
 
     def continued(self, call: Call, partial: Completion, how: str) -> Call:
-        """Go on from the text as a last model turn, or ask to."""
-        if call.body is not None or how not in ("prefill", "user_message"):
-            raise ConfigurationError(f"{self.name} has no {how} to go on from here")
-        said = [*call.messages, {"role": "assistant", "content": sendable(partial.text)}]
+        """The call with the text as the model's turn, last or with a request to go on."""
+        if how not in ("prefill", "user_message"):
+            raise self.no_way(how)
+        text = sendable(partial.text)
+        if not text:
+            raise ConfigurationError("there is no text yet to go on from")
+        turns: list[Mapping[str, Any]] = [{"role": "model", "parts": [{"text": text}]}]
         if how == "user_message":
-            said.append({"role": "user", "content": GO_ON})
-        return call.replace(messages=said)
+            turns.append({"role": "user", "parts": [{"text": GO_ON}]})
+        onward = appended(call, "contents", *turns)
+        # That nothing more comes is then an answer.
+        return onward.replace(extra={**onward.extra, "empty": True})
+
+    def _url(self, call: Call, target: Target) -> str:
+        base, _, query = target.base_url.partition("?")
+        base = base.rstrip("/")
+        if self.preset.path and not re.search(r"/v\d\w*$", base):
+            base += self.preset.path
+        if self.name == "vertex" and "/publishers/" not in base:
+            base += "/publishers/google"
+        model = self.model_of(call)
+        model = model if "/" in model else f"models/{model}"
+        queries = [query, "alt=sse" if self.preset.framing == "sse" and "alt=" not in query else ""]
+        query = "&".join(filter(None, queries))
+        return f"{base}/{model}:streamGenerateContent" + (f"?{query}" if query else "")
 
     def _body(self, call: Call) -> dict[str, Any]:
         if call.body is not None:
-            return {n: v for n, v in {**call.body, **call.parameters}.items() if n != "model"}
-        system, contents = _contents(call.messages)
-        body: dict[str, Any] = {"contents": contents}
-        if system:
-            body["systemInstruction"] = {"parts": system}
-        body.update(_parameters(call.parameters))
+            body = {**call.body, **call.parameters}
+            body.pop("model", None)  # it stands in the URL
+        else:
+            system, contents = translated(call.messages)
+            body = {"contents": contents}
+            if system:
+                body["systemInstruction"] = {"parts": system}
+            body.update(_parameters(call.parameters))
+        if "continuation_token" in call.extra:
+            body["continuationToken"] = call.extra["continuation_token"]
         return body
 
 
-# -- the request -----------------------------------------------------------------------------------
-
-
-def _contents(said: Sequence[Mapping[str, Any]]) -> tuple[list[Any], list[dict[str, Any]]]:
-    """System parts, and turns in which roles alternate."""
-    system: list[Any] = []
-    contents: list[dict[str, Any]] = []
-    names: dict[str, str] = {}
-    for place, message in enumerate(said):
-        role = message.get("role")
-        if role in ("system", "developer"):
-            system += _parts(place, message)
-            continue
-        for call in message.get("tool_calls") or ():
-            names[call.get("id") or ""] = call.get("function", {}).get("name") or ""
-        turn = "model" if role in ("assistant", "model") else "user"
-        parts = _result(place, message, names) if role == "tool" else _parts(place, message)
-        if contents and contents[-1]["role"] == turn:
-            contents[-1]["parts"] += parts
-        else:
-            contents.append({"role": turn, "parts": parts})
-    if not contents:
-        raise ConfigurationError("gemini wants at least one user message")
-    return system, contents
-
-
-def _result(place: int, message: Mapping[str, Any], names: Mapping[str, str]) -> list[Any]:
-    name = message.get("name") or names.get(message.get("tool_call_id") or "")
-    if not name:
-        raise ConfigurationError(
-            f"messages[{place}]: gemini wants the tool's name: give name=, or the assistant "
-            "message with the call before it"
-        )
-    content = message.get("content")
-    try:
-        value = json.loads(content) if isinstance(content, str) else content
-    except ValueError:
-        value = content
-    response = value if isinstance(value, Mapping) else {"result": value}
-    made: dict[str, Any] = {"name": name, "response": response}
-    id = message.get("tool_call_id") or ""
-    if id and not id.startswith(_MADE_ID):
-        made["id"] = id
-    return [{"functionResponse": made}]
-
-
-def _parts(place: int, message: Mapping[str, Any]) -> list[Any]:
-    if "parts" in message:
-        return list(message["parts"])
-    content = message.get("content")
-    parts: list[Any] = []
-    for part in [content] if isinstance(content, str) else content or ():
-        if isinstance(part, str):
-            parts.append({"text": part})
-        elif part.get("type") == "text":
-            parts.append({"text": part.get("text", "")})
-        elif part.get("type") == "image_url":
-            parts.append(_image(place, part.get("image_url")))
-        elif "type" in part:
-            raise ConfigurationError(
-                f"messages[{place}]: gemini takes no part of type {part['type']!r}; "
-                'give one of its own, such as {"fileData": ...}'
-            )
-        else:
-            parts.append(dict(part))
-    for call in message.get("tool_calls") or ():
-        function = call.get("function", {})
-        arguments = function.get("arguments") or "{}"
-        args = json.loads(arguments) if isinstance(arguments, str) else arguments
-        parts.append({"functionCall": {"name": function.get("name"), "args": args}})
-    return parts
-
-
-def _image(place: int, image: Any) -> dict[str, Any]:
-    url = image.get("url") if isinstance(image, Mapping) else image
-    if not isinstance(url, str):
-        raise ConfigurationError(f"messages[{place}]: image_url wants a url")
-    if url.startswith("data:"):
-        head, _, data = url[5:].partition(",")
-        return {"inlineData": {"mimeType": head.split(";")[0], "data": data}}
-    return {"fileData": {"fileUri": url}}
+# -- parameters ----------------------------------------------------------------------------------
 
 
 def _parameters(given: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameters in the API's words and places; unknown ones as they are."""
     body: dict[str, Any] = {}
     config: dict[str, Any] = {}
     for name, value in given.items():
-        if name in _CONFIG:
-            listed = name == "stop" and isinstance(value, str)
-            config[_CONFIG[name]] = [value] if listed else value
-        elif name == "response_format":
+        if name == "response_format":
             config.update(_format(value))
+        elif name in _CONFIG:
+            config[_CONFIG[name]] = parts.as_list(value) if name == "stop" else value
+        elif name in _OWN_CONFIG:
+            config[name] = value
         elif name == "tools":
-            body["tools"] = _tools(value)
+            body["tools"] = _tools(value or ())
         elif name == "tool_choice":
-            body["toolConfig"] = {"functionCallingConfig": _tool_choice(value)}
+            body["toolConfig"] = _tool_config(value)
         else:
             body[name] = value
     if config:
-        body["generationConfig"] = {**config, **body.get("generationConfig", {})}
+        body["generationConfig"] = {**config, **(body.get("generationConfig") or {})}
     return body
 
 
-def _format(wanted: Any) -> dict[str, Any]:
-    if not isinstance(wanted, Mapping) or wanted.get("type") == "text":
+def _format(asked: Any) -> dict[str, Any]:
+    kind = asked.get("type") if isinstance(asked, Mapping) else None
+    if kind not in ("json_schema", "json_object"):
         return {}
-    schema = (wanted.get("json_schema") or {}).get("schema")
-    made = {"responseMimeType": "application/json"}
-    return {**made, "responseJsonSchema": schema} if schema else made
+    schema = parts.json_schema(asked)
+    made: dict[str, Any] = {"responseMimeType": "application/json"}
+    if schema is not None:
+        # Not responseSchema, which knows OpenAPI's subset alone and refuses the rest.
+        made["responseJsonSchema"] = schema["schema"]
+    return made
 
 
-def _tools(tools: Sequence[Mapping[str, Any]]) -> list[Any]:
-    declared = [dict(tool["function"]) for tool in tools if tool.get("type") == "function"]
-    own = [tool for tool in tools if tool.get("type") != "function"]
-    for function in declared:
-        function.pop("strict", None)
+def _tools(tools: Sequence[Any]) -> list[Any]:
+    """OpenAI-style functions in one tool, and the API's own tools behind it."""
+    functions = [parts.function_of(tool) for tool in tools]
+    declared = [
+        {name: value for name, value in function.items() if name != "strict"}
+        for function in functions
+        if function is not None
+    ]
+    own = [tool for tool, function in zip(tools, functions) if function is None]
     return ([{"functionDeclarations": declared}] if declared else []) + own
 
 
-def _tool_choice(choice: Any) -> dict[str, Any]:
-    if isinstance(choice, Mapping):
-        return {"mode": "ANY", "allowedFunctionNames": [choice["function"]["name"]]}
-    return {"mode": {"required": "ANY", "none": "NONE"}.get(choice, "AUTO")}
+def _tool_config(choice: Any) -> Any:
+    name = parts.named_function(choice)
+    if name is not None:
+        return {"functionCallingConfig": {"mode": "ANY", "allowedFunctionNames": [name]}}
+    if isinstance(choice, str) and choice in _MODES:
+        return {"functionCallingConfig": {"mode": _MODES[choice]}}
+    return choice
 
 
-# -- the response ----------------------------------------------------------------------------------
-
-#: The ids that are made here where the API gives none; it must not see them again.
-_MADE_ID = "call_streamsafe_"
+# -- messages ------------------------------------------------------------------------------------
 
 
-class GeminiDecoder(JSONDecoder):
-    """Decodes the chunks of one response."""
+def translated(messages: Sequence[Mapping[str, Any]]) -> tuple[list[Any], list[dict[str, Any]]]:
+    """System parts, and contents in which the roles alternate: equal neighbours are one.
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._usage: dict[str, Any] = {}
-        self._finish: dict[int, str] = {}
-        self._seen: set[int] = set()
-        self._calls: dict[int, int] = {}
-        self._parts: list[dict[str, Any]] = []
-
-    def payload(self, payload: Mapping[str, Any], event: str = "") -> list[Chunk]:
-        """Candidates' parts, then finish, then usage."""
-        self.id = self.id or payload.get("responseId") or None
-        self.model = self.model or payload.get("modelVersion") or None
-        chunks: list[Chunk] = []
-        for candidate in payload.get("candidates") or ():
-            if isinstance(candidate, Mapping):
-                chunks += self._candidate(candidate, payload)
-        chunks += self._blocked(payload)
-        usage = payload.get("usageMetadata")
-        if isinstance(usage, Mapping) and usage:
-            merge(self._usage, usage)
-            chunks.append(Chunk("usage", usage=gemini_usage(self._usage), raw=payload))
-        if self.failure is None:
-            self.finished = bool(self._finish) and all(i in self._finish for i in self._seen)
-        return chunks or [Chunk("other", raw=payload)]
-
-    def whole(self, payload: Any) -> list[Chunk]:
-        """An answer that was not streamed; an array of chunks."""
-        chunks: list[Chunk] = []
-        for item in payload if isinstance(payload, list) else [payload]:
-            if self.failure is None:
-                self.take(item, "message", chunks)
-        return chunks
-
-    def message(self, completion: Completion) -> Optional[Mapping[str, Any]]:
-        """The model's turn in parts of its own, signatures in their places."""
-        if not self._parts:
-            return None
-        return {"role": "assistant", "content": completion.text or None, "parts": self._parts}
-
-    def _candidate(self, candidate: Mapping[str, Any], raw: Mapping[str, Any]) -> list[Chunk]:
-        index = candidate.get("index")
-        index = index if isinstance(index, int) else 0
-        self._seen.add(index)
-        content = candidate.get("content")
-        parts = content.get("parts") if isinstance(content, Mapping) else None
-        chunks: list[Chunk] = []
-        for part in parts or ():
-            if isinstance(part, Mapping):
-                chunks += self._part(index, part, raw)
-        cited = candidate.get("citationMetadata")
-        cited = cited if isinstance(cited, Mapping) else {}
-        for citation in cited.get("citationSources") or cited.get("citations") or ():
-            chunks.append(Chunk("citation", citation=citation, index=index, raw=raw))
-        return chunks + self._ended(index, candidate, raw)
-
-    def _part(self, index: int, part: Mapping[str, Any], raw: Any) -> list[Chunk]:
-        if not index:
-            self._remember(part)
-        text, call = part.get("text"), part.get("functionCall")
-        if isinstance(call, Mapping):
-            place = self._calls.get(index, 0)
-            self._calls[index] = place + 1
-            id = call.get("id") or f"{_MADE_ID}{place}"
-            given = json.dumps(call.get("args") or {}, ensure_ascii=False, separators=(",", ":"))
-            fragment = ToolCallFragment(place, id, call.get("name") or "", given)
-            return [Chunk("tool_call", tool_call=fragment, index=index, raw=raw)]
-        if not isinstance(text, str) or not text:
-            return []
-        if part.get("thought"):
-            return [Chunk("reasoning", reasoning=text, index=index, raw=raw)]
-        return [Chunk("text", text, index=index, raw=raw)]
-
-    def _remember(self, part: Mapping[str, Any]) -> None:
-        """Parts for the next turn; texts that follow one another without a signature are one."""
-        last = self._parts[-1] if self._parts else {}
-        plain = set(part) <= {"text", "thought"} and set(last) <= {"text", "thought"}
-        if last and plain and part.get("thought") == last.get("thought"):
-            last["text"] = last["text"] + (part.get("text") or "")
-        else:
-            self._parts.append(dict(part))
-        self.state["parts"] = self._parts
-
-    def _ended(self, index: int, candidate: Mapping[str, Any], raw: Any) -> list[Chunk]:
-        reason = candidate.get("finishReason")
-        if not isinstance(reason, str) or reason == "FINISH_REASON_UNSPECIFIED":
-            return []
-        if reason in MISHAPS:
-            said = candidate.get("finishMessage") or f"finishReason {reason}"
-            return self.fail({"error": {"message": said, "status": reason}}, retryable=True)
-        if index in self._finish:
-            return []
-        self._finish[index] = reason
-        token = candidate.get("continuationToken") or raw.get("continuationToken")
-        if reason == "CONTINUATION" and token:
-            self.state["continuation_token"] = token
-            self.continuation = {"continuation_token": token}
-            return []
-        normal = "length" if reason == "MAX_TOKENS" else "stop"
-        if reason in FILTERED or reason.startswith("IMAGE_"):
-            normal = "content_filter"
-        elif normal == "stop" and self._calls.get(index):
-            normal = "tool_calls"
-        return [
-            Chunk("finish", finish_reason=normal, index=index, raw=raw, raw_finish_reason=reason)
-        ]
-
-    def _blocked(self, payload: Mapping[str, Any]) -> list[Chunk]:
-        feedback = payload.get("promptFeedback")
-        reason = feedback.get("blockReason") if isinstance(feedback, Mapping) else None
-        if not reason or self._finish:
-            return []
-        self._finish[0] = str(reason)
-        return [
-            Chunk("finish", finish_reason="content_filter", raw=payload, raw_finish_reason=reason)
-        ]
+    Raises ConfigurationError that names the message it cannot take.
+    """
+    system: list[Any] = []
+    contents: list[dict[str, Any]] = []
+    names: dict[str, str] = {}
+    for place, message in enumerate(messages):
+        role = message.get("role")
+        if role in ("system", "developer"):
+            system += message.get("parts") or [{"text": parts.text_of(message, place)}]
+            continue
+        made = _parts(message, place, names)
+        turn = "model" if role in ("assistant", "model") else "user"
+        if contents and contents[-1]["role"] == turn:
+            contents[-1]["parts"] += made
+        elif made:
+            contents.append({"role": turn, "parts": made})
+    if not contents:
+        raise ConfigurationError("messages: Gemini wants a user message besides the system's")
+    return system, contents
 
 
-def gemini_usage(raw: Mapping[str, Any]) -> Usage:
-    """Thoughts are counted apart by the API; here they are part of the output, as elsewhere."""
-    thought = count(raw.get("thoughtsTokenCount"))
-    asked = count(raw.get("promptTokenCount")) + count(raw.get("toolUsePromptTokenCount"))
-    written = count(raw.get("candidatesTokenCount")) + thought
-    return Usage(
-        asked,
-        written,
-        thought,
-        count(raw.get("cachedContentTokenCount")),
-        count(raw.get("totalTokenCount")) or asked + written,
-        False,
-        dict(raw),
+def _parts(message: Mapping[str, Any], place: int, names: dict[str, str]) -> list[Any]:
+    """A message's parts; ``names`` learns what the calls are of, and tells what results are of."""
+    role = message.get("role")
+    calls = parts.calls_of(message, place)
+    names.update((call.id, call.name) for call in calls)
+    if "parts" in message:
+        return list(message["parts"])
+    if role in ("tool", "function"):
+        return [_result(message, place, names)]
+    if role not in ("user", "assistant", "model"):
+        raise parts.wrong(place, f"role {role!r} is none of Gemini's")
+    made = [_part(part, place) for part in parts.parts_of(message.get("content"))]
+    if role == "user" and not made:
+        raise parts.wrong(place, "content is empty: Gemini wants a text or parts")
+    if not made and message.get("refusal"):
+        made.append({"text": message["refusal"]})
+    for call in calls:
+        id = {} if not call.id or call.id.startswith(MADE_ID) else {"id": call.id}
+        made.append({"functionCall": {**id, "name": call.name, "args": call.arguments}})
+    return made
+
+
+def _result(message: Mapping[str, Any], place: int, names: Mapping[str, str]) -> dict[str, Any]:
+    id = parts.answered(message, place)
+    name = names.get(id) or message.get("name")
+    if not name:
+        raise parts.wrong(
+            place, f"no assistant message before it has the tool call {id!r}: Gemini wants its name"
+        )
+    text = parts.text_of(message, place)
+    value = maybe_json(text)
+    made: dict[str, Any] = {} if id.startswith(MADE_ID) else {"id": id}
+    made["name"] = name
+    made["response"] = value if isinstance(value, Mapping) else {"result": text}
+    return {"functionResponse": made}
+
+
+def _part(part: Mapping[str, Any], place: int) -> dict[str, Any]:
+    """A part in the API's form; parts of its own, which have no type, pass through."""
+    kind = part.get("type")
+    if kind is None:
+        return dict(part)
+    if kind == "text":
+        return {"text": part.get("text", "")}
+    if kind == "refusal":
+        return {"text": part.get("refusal", "")}
+    if kind == "image_url":
+        return _image(parts.image_url(part, place), place)
+    audio = part.get("input_audio")
+    if kind == "input_audio" and isinstance(audio, Mapping):
+        mime = f"audio/{audio.get('format', 'wav')}"
+        return {"inlineData": {"mimeType": mime, "data": audio.get("data", "")}}
+    what = parts.kind_of(part)
+    raise parts.wrong(
+        place, f"expected text, image_url, input_audio or Gemini's own parts, got {what}"
     )
+
+
+def _image(url: str, place: int) -> dict[str, Any]:
+    data = parts.data_url(url, place)
+    if data is not None:
+        return {"inlineData": {"mimeType": data[0], "data": data[1]}}
+    mime = _IMAGES.get(urlsplit(url).path.rpartition(".")[2].lower())
+    return {"fileData": {**({"mimeType": mime} if mime else {}), "fileUri": url}}

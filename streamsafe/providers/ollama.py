@@ -1,240 +1,260 @@
-"""Ollama's own API: ``/api/chat`` and ``/api/generate``, in JSON lines.
+"""Ollama's own API: ``/api/chat`` and ``/api/generate``.
 
-Here lives the request made of OpenAI-style messages and the decoding of lines. Terminal rule: a
-line with ``"done": true``. Lines can be long, and the first can take minutes while the model loads.
+Here lives the request of both and the decoding of their lines, a JSON object each. Terminal rule: a
+line with ``"done": true``. A last line that lacks its line feed counts if it can be read.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any, Optional
 
-from streamsafe.errors import APIError, ConfigurationError
+from streamsafe.errors import ConfigurationError
 from streamsafe.models import Call, Chunk, Completion, Request, ToolCallFragment, Usage
+from streamsafe.providers import parts
 from streamsafe.providers.base import Decoder, Profile, Target
-from streamsafe.providers.classify import http_error
-from streamsafe.providers.jsonevents import JSONDecoder, maybe_json
-from streamsafe.providers.openai_chat import GO_ON, sendable
-from streamsafe.providers.presets import Preset
+from streamsafe.providers.facts import maybe_json
+from streamsafe.providers.jsonevents import JSONDecoder
+from streamsafe.providers.service import GO_ON, Service, appended, sendable
 from streamsafe.providers.toolcalls import as_json
 from streamsafe.providers.usage import count
 
-#: What goes into ``options``, by its OpenAI-style name.
+#: Parameters that stand in ``options``, by the name that is one for all APIs.
 _OPTIONS = {
-    "temperature": "temperature",
-    "top_p": "top_p",
-    "top_k": "top_k",
-    "seed": "seed",
-    "stop": "stop",
     "max_tokens": "num_predict",
     "max_completion_tokens": "num_predict",
-    "num_ctx": "num_ctx",
-    "num_predict": "num_predict",
-}
+    "max_output_tokens": "num_predict",
+    **{
+        name: name
+        for name in (
+            "temperature", "top_p", "top_k", "min_p", "typical_p", "seed", "stop", "num_predict",
+            "num_ctx", "num_keep", "num_batch", "num_gpu", "num_thread", "repeat_last_n",
+            "repeat_penalty", "presence_penalty", "frequency_penalty",
+        )
+    },
+}  # fmt: skip
+
+#: How the ids begin that are made here where the server gives none.
+MADE_ID = "ollama-call-"
 
 
-class Ollama:
-    """POST …/api/chat."""
-
-    framing = "ndjson"
-
-    def __init__(self, preset: Preset) -> None:
-        self.preset = preset
-        self.name = preset.name
+class Ollama(Service):
+    """``/api/chat``."""
 
     def request(self, call: Call, target: Target) -> Request:
-        """The request. Raises ConfigurationError without a model."""
+        """POST …/api/chat. Raises ConfigurationError for messages that it cannot take."""
+        body: dict[str, Any] = {"model": self.model_of(call)}
         if call.body is not None:
-            body = {**call.body, **call.parameters, "stream": True}
-            body.setdefault("model", call.model)
+            body.update(call.body)
+            body.update(call.parameters)
         else:
-            body = {"model": call.model, **self._asked(call), **_parameters(call.parameters)}
-            body["stream"] = True
-        if not body.get("model"):
-            raise ConfigurationError(f"{self.name} wants a model: pass model=...")
-        return Request("POST", f"{target.base_url}{self.preset.path}", target.headers, body)
+            body.update(self._asked(call))
+            body.update(_parameters(call.parameters))
+        body["stream"] = True
+        return Request("POST", target.base_url + self.preset.path, target.headers, body)
 
     def decoder(self, call: Call) -> Decoder:
-        """A decoder of one response."""
+        """A new decoder."""
         return OllamaDecoder()
 
-    def error(self, status: int, headers: Mapping[str, str], body: str) -> APIError:
-        """The typed error of an HTTP error response."""
-        return http_error(status, headers, body)
-
-    def request_id(self, headers: Mapping[str, str]) -> Optional[str]:
-        """There is none."""
-        return None
-
-    def profile(self, model: Optional[str]) -> Profile:
-        """Many templates go on from a last assistant message, others close the turn."""
-        return Profile("unsure")
-
     def continued(self, call: Call, partial: Completion, how: str) -> Call:
-        """Go on from the text, or ask to."""
-        if call.body is not None or how not in ("prefill", "user_message"):
-            raise ConfigurationError(f"{self.name} has no {how} to go on from here")
-        said = [*call.messages, {"role": "assistant", "content": sendable(partial.text)}]
-        if how == "user_message":
-            said.append({"role": "user", "content": GO_ON})
-        return call.replace(messages=said)
+        """The call with the text as the assistant's, last or with a request to go on. Many chat
+        templates go on from a last assistant message, others close the turn."""
+        if how not in ("prefill", "user_message"):
+            raise self.no_way(how)
+        said = {"role": "assistant", "content": sendable(partial.text)}
+        if how == "prefill":
+            return appended(call, "messages", said)
+        return appended(call, "messages", said, {"role": "user", "content": GO_ON})
 
     def _asked(self, call: Call) -> dict[str, Any]:
-        return {"messages": [_message(place, said) for place, said in enumerate(call.messages)]}
+        names: dict[str, str] = {}
+        said = [_message(message, place, names) for place, message in enumerate(call.messages)]
+        return {"messages": said}
 
 
 class OllamaGenerate(Ollama):
-    """POST …/api/generate. With ``raw=True`` and a rendered prompt it goes on exactly."""
+    """``/api/generate``: a prompt as text. With ``raw=True`` the model gets it as it is, and goes
+    on exactly from prompt and partial answer; without, the template closes the turn."""
 
     def profile(self, model: Optional[str]) -> Profile:
-        """Only a raw prompt has an end to go on from."""
-        return Profile("no", user_message=False)
+        """A raw prompt has an end to go on from; that the prompt is raw is seen by the call."""
+        return Profile("yes", exact=True, user_message=False)
 
     def continued(self, call: Call, partial: Completion, how: str) -> Call:
-        """A raw prompt with the partial text behind it."""
-        if how != "prefill" or not call.parameters.get("raw"):
-            raise ConfigurationError("only raw=True with a rendered prompt can be continued")
-        return call.replace(extra={**call.extra, "partial": partial.text})
+        """The raw prompt with the partial text behind it."""
+        if how != "prefill":
+            raise self.no_way(how)
+        asked = call.body if call.body is not None else {**self._asked(call), **call.parameters}
+        prompt = asked.get("prompt")
+        if not {**asked, **call.parameters}.get("raw") or not isinstance(prompt, str):
+            raise ConfigurationError(
+                "/api/generate goes on only from a prompt that is rendered: raw=True"
+            )
+        text = prompt + sendable(partial.text)
+        if call.body is not None:
+            return call.replace(body={**call.body, "prompt": text})
+        return call.replace(parameters={**call.parameters, "prompt": text})
 
     def _asked(self, call: Call) -> dict[str, Any]:
-        system: list[str] = []
-        prompt: list[str] = []
-        for place, said in enumerate(call.messages):
-            if not isinstance(said.get("content"), str):
-                raise ConfigurationError(f"messages[{place}]: /api/generate takes text alone")
-            (system if said.get("role") in ("system", "developer") else prompt).append(
-                said["content"]
-            )
-        body = {"prompt": "\n\n".join(prompt) + call.extra.get("partial", "")}
-        return {**body, "system": "\n\n".join(system)} if system else body
-
-
-def _message(place: int, message: Mapping[str, Any]) -> dict[str, Any]:
-    """Texts and images apart, arguments as objects: so the API wants them."""
-    made = {name: value for name, value in message.items() if name != "content"}
-    content = message.get("content")
-    if isinstance(content, list):
-        texts, images = [], []
-        for part in content:
-            if isinstance(part, str) or part.get("type") == "text":
-                texts.append(part if isinstance(part, str) else part.get("text", ""))
-            elif part.get("type") == "image_url":
-                images.append(_image(place, part.get("image_url")))
-            else:
-                raise ConfigurationError(
-                    f"messages[{place}]: ollama takes no part of type {part.get('type')!r}"
-                )
-        content = "".join(texts)
-        if images:
-            made["images"] = images
-    made["content"] = content or ""
-    if made.get("role") == "developer":
-        made["role"] = "system"
-    if made.get("tool_calls"):
-        made["tool_calls"] = [_call(call) for call in made["tool_calls"]]
-    return made
-
-
-def _call(call: Mapping[str, Any]) -> dict[str, Any]:
-    function = dict(call.get("function", {}))
-    if isinstance(function.get("arguments"), str):
-        function["arguments"] = json.loads(function["arguments"] or "{}")
-    return {"function": function}
-
-
-def _image(place: int, image: Any) -> str:
-    url = image.get("url") if isinstance(image, Mapping) else image
-    if not isinstance(url, str) or not url.startswith("data:"):
-        raise ConfigurationError(
-            f"messages[{place}]: ollama wants images as data: URLs, it fetches none"
-        )
-    return url.partition(",")[2]
+        """One user message is the prompt, system messages are ``system``."""
+        body: dict[str, Any] = {}
+        for place, message in enumerate(call.messages):
+            made = _message(message, place, {})
+            name = {"system": "system", "user": "prompt"}.get(made["role"])
+            if name is None or "prompt" in body:
+                raise parts.wrong(place, "/api/generate takes one prompt: ask provider 'ollama'")
+            body[name] = "\n".join(filter(None, (body.get(name), made["content"])))
+            if made.get("images"):
+                body["images"] = made["images"]
+        return body
 
 
 def _parameters(given: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameters in the API's words and places; unknown ones as they are."""
     body: dict[str, Any] = {}
     options: dict[str, Any] = {}
     for name, value in given.items():
         if name in _OPTIONS:
-            listed = name == "stop" and isinstance(value, str)
-            options[_OPTIONS[name]] = [value] if listed else value
+            options[_OPTIONS[name]] = parts.as_list(value) if name == "stop" else value
         elif name == "response_format":
-            schema = (value.get("json_schema") or {}).get("schema")
-            if value.get("type") != "text":
-                body["format"] = schema or "json"
+            body.update(_format(value))
         else:
             body[name] = value
     if options:
-        body["options"] = {**options, **body.get("options", {})}
+        body["options"] = {**options, **(body.get("options") or {})}
     return body
 
 
+def _format(asked: Any) -> dict[str, Any]:
+    schema = parts.json_schema(asked)
+    if schema is not None:
+        return {"format": schema["schema"]}
+    return {"format": "json"} if asked == {"type": "json_object"} else {}
+
+
+def _message(message: Mapping[str, Any], place: int, names: dict[str, str]) -> dict[str, Any]:
+    """A message in the API's form: text apart from images, arguments as objects, results with
+    their tool's name; ``names`` learns and tells it."""
+    role = message.get("role")
+    if role not in ("system", "developer", "user", "assistant", "tool"):
+        raise parts.wrong(place, f"role {role!r} is none of Ollama's")
+    made: dict[str, Any] = {
+        name: message[name] for name in ("thinking", "images", "tool_name") if message.get(name)
+    }
+    made["role"] = "system" if role == "developer" else role
+    texts, images = [], []
+    for part in parts.parts_of(message.get("content") or message.get("refusal")):
+        if part.get("type") == "image_url":
+            images.append(_image(part, place))
+        else:
+            texts.append(parts.text_of({"role": role, "content": [part]}, place))
+    made["content"] = "".join(texts)
+    if images:
+        made["images"] = [*made.get("images", ()), *images]
+    calls = parts.calls_of(message, place)
+    if calls:
+        names.update((call.id, call.name) for call in calls)
+        made["tool_calls"] = [
+            {"function": {"name": call.name, "arguments": call.arguments}} for call in calls
+        ]
+    if role == "tool" and "tool_name" not in made:
+        made["tool_name"] = _tool_name(message, place, names)
+    return made
+
+
+def _tool_name(message: Mapping[str, Any], place: int, names: Mapping[str, str]) -> str:
+    id = parts.answered(message, place)
+    name = names.get(id) or message.get("name")
+    if not isinstance(name, str) or not name:
+        raise parts.wrong(
+            place, f"no assistant message before it has the tool call {id!r}: Ollama wants its name"
+        )
+    return name
+
+
+def _image(part: Mapping[str, Any], place: int) -> str:
+    data = parts.data_url(parts.image_url(part, place), place)
+    if data is None:
+        raise parts.wrong(place, "Ollama fetches no images: give a data: URL with base64")
+    return data[1]
+
+
 class OllamaDecoder(JSONDecoder):
-    """Decodes the lines of one response, of either endpoint."""
+    """Decodes the lines of one response, of either endpoint.
+
+    ``state["thinking"]`` goes back with the message.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self._calls = 0
 
-    def payload(self, payload: Mapping[str, Any], event: str = "") -> list[Chunk]:
-        """One line: reasoning, text, tool calls; the last also finish and usage."""
+    def payload(self, payload: Mapping[str, Any], event: str) -> list[Chunk]:
+        """The chunks of one line."""
         self.model = self.model or payload.get("model") or None
-        said = payload.get("message")
-        said = said if isinstance(said, Mapping) else payload
+        message = payload.get("message")
+        if isinstance(message, Mapping):
+            text, thought = message.get("content"), message.get("thinking")
+            calls = message.get("tool_calls") or ()
+        else:
+            text, thought, calls = payload.get("response"), payload.get("thinking"), ()
         chunks: list[Chunk] = []
-        thought = said.get("thinking")
-        text = said.get("content") if said is not payload else said.get("response")
         if isinstance(thought, str) and thought:
+            self.state["thinking"] = self.state.get("thinking", "") + thought
             chunks.append(Chunk("reasoning", reasoning=thought, raw=payload))
         if isinstance(text, str) and text:
             chunks.append(Chunk("text", text, raw=payload))
-        for call in said.get("tool_calls") or ():
-            if isinstance(call, Mapping):
-                chunks.append(self._tool_call(call, payload))
+        chunks += [self._call(call, payload) for call in calls if isinstance(call, Mapping)]
         if payload.get("done") is True:
             chunks += self._done(payload)
         return chunks or [Chunk("other", raw=payload)]
 
     def whole(self, payload: Any) -> list[Chunk]:
-        """The only line."""
+        """A plain answer is a last line with everything in it."""
         chunks: list[Chunk] = []
         self.take(payload, "message", chunks)
         return chunks
 
     def end(self, tail: str) -> list[Chunk]:
-        """The last line may lack its line feed; cut, it does not parse."""
-        payload = maybe_json(tail) if tail.strip() else None
+        """The last line, if it is whole but for its line feed."""
         chunks: list[Chunk] = []
-        if isinstance(payload, Mapping) and self.failure is None and not self.finished:
+        payload = None if self.finished else maybe_json(tail)
+        if isinstance(payload, Mapping):
             self.take(payload, "message", chunks)
         return chunks
 
-    def _tool_call(self, call: Mapping[str, Any], raw: Any) -> Chunk:
+    def message(self, completion: Completion) -> Optional[Mapping[str, Any]]:
+        """The assistant message, with its thoughts where there were any."""
+        thought = self.state.get("thinking")
+        if not thought:
+            return None  # then it is as OpenAI's
+        return {**completion.replace(message=None).to_message(), "thinking": thought}
+
+    def _call(self, call: Mapping[str, Any], payload: Mapping[str, Any]) -> Chunk:
+        """A tool call, whole, with arguments as an object. An id that is made here is another one
+        in each answer."""
         function = call.get("function")
         function = function if isinstance(function, Mapping) else {}
-        place, self._calls = self._calls, self._calls + 1
-        id = call.get("id") or f"call_{place}"
-        given = as_json(function.get("arguments") or {})
-        fragment = ToolCallFragment(place, id, function.get("name") or "", given)
-        return Chunk("tool_call", tool_call=fragment, raw=raw)
+        number = self._calls
+        self._calls += 1
+        when = "".join(filter(str.isdigit, str(payload.get("created_at") or "")))
+        id = call.get("id") or f"{MADE_ID}{when}-{number}"
+        arguments = as_json(function.get("arguments") or {})
+        fragment = ToolCallFragment(number, id, function.get("name") or "", arguments)
+        return Chunk("tool_call", tool_call=fragment, raw=payload)
 
     def _done(self, payload: Mapping[str, Any]) -> list[Chunk]:
-        reason = payload.get("done_reason") or "stop"
-        normal = "length" if reason == "length" else "tool_calls" if self._calls else "stop"
         self.finished = self.closed = True
-        finish = Chunk("finish", finish_reason=normal, raw=payload, raw_finish_reason=str(reason))
-        if not any(name in payload for name in ("eval_count", "prompt_eval_count")):
-            return [finish]
-        return [finish, Chunk("usage", usage=ollama_usage(payload), raw=payload)]
+        reason = payload.get("done_reason") or None
+        normal = "length" if reason == "length" else "tool_calls" if self._calls else "stop"
+        finish = Chunk("finish", finish_reason=normal, raw=payload, raw_finish_reason=reason)
+        usage = usage_of(payload)
+        return [Chunk("usage", usage=usage, raw=payload), finish] if usage.raw else [finish]
 
 
-def ollama_usage(line: Mapping[str, Any]) -> Usage:
-    """Counts that are zero are left out by the server."""
-    names = (
-        "total_duration", "load_duration", "prompt_eval_count", "prompt_eval_duration",
-        "eval_count", "eval_duration",
-    )  # fmt: skip
-    raw = {name: line[name] for name in names if name in line}
+def usage_of(line: Mapping[str, Any]) -> Usage:
+    """The usage in the project's words; counts of zero are left out by the server."""
+    raw = {name: line[name] for name in line if name.endswith(("_count", "_duration"))}
     asked, written = count(raw.get("prompt_eval_count")), count(raw.get("eval_count"))
     return Usage(asked, written, 0, 0, asked + written, False, raw)

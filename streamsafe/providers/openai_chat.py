@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Optional
 
-from streamsafe.errors import APIError, ConfigurationError
+from streamsafe.errors import ConfigurationError
 from streamsafe.models import (
     Call,
     Chunk,
@@ -22,11 +22,10 @@ from streamsafe.models import (
     ServerSentEvent,
     Usage,
 )
-from streamsafe.providers.base import Decoder, Profile, Target
-from streamsafe.providers.classify import http_error
+from streamsafe.providers.base import Decoder, Target
 from streamsafe.providers.jsonevents import JSONDecoder
 from streamsafe.providers.payloads import scan
-from streamsafe.providers.presets import Preset
+from streamsafe.providers.service import GO_ON, Service, sendable
 from streamsafe.providers.toolcalls import ToolCalls
 from streamsafe.providers.usage import count, merge
 
@@ -53,21 +52,9 @@ _REASONING = ("reasoning_content", "reasoning")
 
 _new = tuple.__new__
 
-#: What asks the model to go on, in the user's next message.
-GO_ON = (
-    "Your previous response was interrupted. Continue it exactly where it left off: do not repeat "
-    "anything, do not comment, do not start over."
-)
 
-
-class OpenAIChat:
+class OpenAIChat(Service):
     """The provider of one preset of the family."""
-
-    framing = "sse"
-
-    def __init__(self, preset: Preset) -> None:
-        self.preset = preset
-        self.name = preset.name
 
     def request(self, call: Call, target: Target) -> Request:
         """POST …/chat/completions. Raises ConfigurationError without a model."""
@@ -79,21 +66,6 @@ class OpenAIChat:
         """A decoder that waits for as many choices as were asked for."""
         asked = (call.body or call.parameters).get("n")
         return ChatDecoder(asked if isinstance(asked, int) else 1)
-
-    def error(self, status: int, headers: Mapping[str, str], body: str) -> APIError:
-        """The typed error of an HTTP error response."""
-        return http_error(status, headers, body, request_id=self.request_id(headers))
-
-    def request_id(self, headers: Mapping[str, str]) -> Optional[str]:
-        """By the preset's header."""
-        for name in self.preset.request_ids:
-            if headers.get(name):
-                return headers[name]
-        return None
-
-    def profile(self, model: Optional[str]) -> Profile:
-        """By the preset's table; the model matters more than the name of the service."""
-        return self.preset.profile_of(model)
 
     def continued(self, call: Call, partial: Completion, how: str) -> Call:
         """The call that goes on from the partial text."""
@@ -345,11 +317,6 @@ def chat_usage(raw: Mapping[str, Any]) -> Usage:
         False,
         dict(raw),
     )
-
-
-def sendable(text: str) -> str:
-    """Text that can go back to a server: half a character at its end is left out."""
-    return text.rstrip("\ufffd").encode("utf-8", "ignore").decode()
 
 
 def _reasoning(delta: Mapping[str, Any]) -> str:

@@ -1,0 +1,288 @@
+"""Anthropic Messages: what the events mean.
+
+Here lives the decoder. Terminal rule: ``message_stop``. A stream that breaks between the
+``message_delta`` with the stop reason and ``message_stop`` has whole content and no verdict: it is
+incomplete, since several ``message_delta`` may come and the last one counts.
+
+``pause_turn`` and ``compaction`` end the response and not the answer: the content goes back as it
+is, and the answer goes on in the next response.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Optional
+
+from streamsafe.models import Chunk, Completion, ServerSentEvent, ToolCallFragment, Usage
+from streamsafe.providers.jsonevents import JSONDecoder, maybe_json
+from streamsafe.providers.payloads import scan
+from streamsafe.providers.toolcalls import as_json
+from streamsafe.providers.usage import count, merge
+
+#: Stop reasons in the project's words; unknown ones mean "ended, unknown".
+FINISH = {
+    "end_turn": "stop",
+    "stop_sequence": "stop",
+    "max_tokens": "length",
+    "model_context_window_exceeded": "length",
+    "tool_use": "tool_calls",
+    "refusal": "refusal",
+}
+
+#: The response ends, the answer goes on.
+PAUSES = frozenset({"pause_turn", "compaction"})
+
+#: Where a block keeps what its deltas bring in pieces.
+_GROWS = {"text": "text", "thinking": "thinking", "compaction": "content"}
+
+_new = tuple.__new__
+
+
+class MessagesDecoder(JSONDecoder):
+    """Decodes the events of one response.
+
+    ``state["content"]`` are the closed content blocks as the API wants them sent back, behind
+    those of ``before``, the responses that ended in a pause.
+    """
+
+    def __init__(self, before: Sequence[Mapping[str, Any]] = ()) -> None:
+        super().__init__()
+        self._open: dict[Any, dict[str, Any]] = {}
+        self._pieces: dict[Any, list[str]] = {}
+        self._calls: dict[Any, int] = {}
+        self._called = sum(block.get("type") == "tool_use" for block in before)
+        self._usage: dict[str, Any] = {}
+        self._reason: Optional[str] = None
+        self._refusal = ""
+        if before:
+            self.state["content"] = list(before)
+
+    def feed(self, events: Sequence[ServerSentEvent]) -> list[Chunk]:
+        """Chunks of these events, up to a failure."""
+        chunks: list[Chunk] = []
+        for event in events:
+            data = event[1]
+            # The common case, a piece of text of an open block; all else goes the general way.
+            try:
+                payload, end = scan(data, 0)
+                delta = payload["delta"]
+                text = delta["text"]
+                if (
+                    delta["type"] == "text_delta"
+                    and payload["type"] == "content_block_delta"
+                    and text.__class__ is str
+                    and (end == len(data) or data[end:].isspace())
+                    and "error" not in payload
+                ):
+                    self._pieces[payload["index"]].append(text)
+                    rest = ("", None, None, None, 0, payload, "", None, None)
+                    chunks.append(_new(Chunk, ("text", text, *rest)))
+                    continue
+            except (KeyError, TypeError, ValueError, StopIteration, RecursionError):
+                pass
+            chunks += super().feed((event,))
+            if self.failure is not None or self.closed:
+                break
+        return chunks
+
+    def payload(self, payload: Mapping[str, Any], event: str) -> list[Chunk]:
+        """The chunks of one payload; none of a ping."""
+        kind = payload.get("type") or event
+        if kind == "ping":
+            return []
+        if kind == "error":
+            return self.fail(payload)
+        chunks: list[Chunk] = []
+        if kind == "content_block_delta":
+            chunks = self._delta(payload)
+        elif kind == "content_block_start":
+            chunks = self._start(payload)
+        elif kind == "content_block_stop":
+            chunks = self._stop(payload.get("index"), payload)
+        elif kind == "message_start":
+            chunks = self._begin(payload.get("message"), payload)
+        elif kind == "message_delta":
+            chunks = self._message_delta(payload)
+        elif kind == "message_stop":
+            chunks = self._end(payload)
+        return chunks or [Chunk("other", raw=payload)]
+
+    def whole(self, payload: Any) -> list[Chunk]:
+        """A plain answer: as if each block came whole."""
+        content = payload.get("content") if isinstance(payload, Mapping) else None
+        if not isinstance(content, list) or payload.get("error"):
+            return self.fail(payload)
+        chunks = self._begin(payload, payload)
+        for index, block in enumerate(content):
+            chunks += self._start({"index": index, "content_block": block})
+            chunks += self._stop(index, payload)
+        self._delta_of_message(payload)
+        chunks += self._end(payload)
+        return [chunk._replace(raw=payload) for chunk in chunks]
+
+    def end(self, tail: str) -> list[Chunk]:
+        """``message_stop`` without its blank line is one."""
+        _, _, data = tail.rpartition("data:")
+        payload = maybe_json(data)
+        if isinstance(payload, Mapping) and payload.get("type") == "message_stop":
+            return self._end(payload)
+        return super().end(tail)
+
+    def message(self, completion: Completion) -> Optional[Mapping[str, Any]]:
+        """The blocks as they came, with signatures, and the text also of earlier attempts."""
+        content = self.state.get("content") or []
+        text = completion.text
+        if "".join(block["text"] for block in content if block.get("type") == "text") != text:
+            content = _with_text(content, text)
+        return {"role": "assistant", "content": content} if content else None
+
+    # -- the message -----------------------------------------------------------------------
+
+    def _begin(self, message: Any, payload: Mapping[str, Any]) -> list[Chunk]:
+        if not isinstance(message, Mapping):
+            return []
+        self.id = self.id or message.get("id") or None
+        self.model = self.model or message.get("model") or None
+        return self._add_usage(message.get("usage"), payload)
+
+    def _message_delta(self, payload: Mapping[str, Any]) -> list[Chunk]:
+        delta = payload.get("delta")
+        self._delta_of_message(delta if isinstance(delta, Mapping) else {})
+        return self._add_usage(payload.get("usage"), payload)
+
+    def _delta_of_message(self, delta: Mapping[str, Any]) -> None:
+        self._reason = delta.get("stop_reason") or self._reason
+        details = delta.get("stop_details")
+        explanation = details.get("explanation") if isinstance(details, Mapping) else None
+        if isinstance(explanation, str):
+            self._refusal = explanation
+
+    def _end(self, payload: Mapping[str, Any]) -> list[Chunk]:
+        chunks: list[Chunk] = []
+        for index in list(self._open):
+            chunks += self._stop(index, payload)
+        self.finished = self.closed = True
+        reason = self._reason
+        if reason in PAUSES:
+            self.continuation = {"paused": self.state.get("content", [])}
+            return chunks
+        normal = FINISH.get(reason or "", "stop")
+        if normal == "refusal" and self._refusal:
+            chunks.append(Chunk("refusal", refusal=self._refusal, raw=payload))
+        if normal == "stop" and self._called:
+            normal = "tool_calls"
+        finish = Chunk("finish", finish_reason=normal, raw=payload, raw_finish_reason=reason)
+        return [*chunks, finish]
+
+    def _add_usage(self, usage: Any, payload: Mapping[str, Any]) -> list[Chunk]:
+        if not isinstance(usage, Mapping):
+            return []
+        merge(self._usage, usage)
+        return [Chunk("usage", usage=usage_of(self._usage), raw=payload)]
+
+    # -- blocks ----------------------------------------------------------------------------
+
+    def _start(self, payload: Mapping[str, Any]) -> list[Chunk]:
+        index, block = payload.get("index"), payload.get("content_block")
+        if not isinstance(block, Mapping):
+            return []
+        block = self._open[index] = dict(block)
+        self._pieces[index] = []
+        kind = block.get("type")
+        if kind == "tool_use":
+            number = self._calls[index] = self._called
+            self._called += 1
+            fragment = ToolCallFragment(number, block.get("id") or "", block.get("name") or "")
+            return [Chunk("tool_call", tool_call=fragment, raw=payload)]
+        chunks = []
+        grows = _GROWS.get(kind or "")
+        text = block.get(grows) if grows else None
+        if isinstance(text, str) and text:
+            chunks += self._grow(index, str(kind), text, payload)
+        for citation in block.get("citations") or ():
+            chunks.append(Chunk("citation", citation=citation, raw=payload))
+        return chunks
+
+    def _delta(self, payload: Mapping[str, Any]) -> list[Chunk]:
+        index, delta = payload.get("index"), payload.get("delta")
+        if not isinstance(delta, Mapping):
+            return []
+        kind = delta.get("type")
+        if kind in ("text_delta", "thinking_delta", "compaction_delta"):
+            grows = kind[: -len("_delta")]
+            text = delta.get(_GROWS[grows])
+            if index not in self._open:
+                self._start({"index": index, "content_block": {"type": grows}})
+            return self._grow(index, grows, text, payload) if isinstance(text, str) else []
+        block = self._open.get(index)
+        if block is None:
+            return []
+        if kind == "input_json_delta":
+            return self._input(index, delta.get("partial_json"), payload)
+        if kind == "signature_delta":
+            block["signature"] = delta.get("signature")
+        elif kind == "citations_delta" and isinstance(delta.get("citation"), Mapping):
+            block["citations"] = [*(block.get("citations") or ()), delta["citation"]]
+            return [Chunk("citation", citation=delta["citation"], raw=payload)]
+        return []
+
+    def _grow(self, index: Any, kind: str, text: str, payload: Mapping[str, Any]) -> list[Chunk]:
+        self._pieces[index].append(text)
+        if kind == "text":
+            return [Chunk("text", text, raw=payload)]
+        return [Chunk("reasoning", reasoning=text, raw=payload)] if kind == "thinking" else []
+
+    def _input(self, index: Any, piece: Any, payload: Mapping[str, Any]) -> list[Chunk]:
+        """A piece of a tool's input; that of a server's tool is no tool call."""
+        if not isinstance(piece, str):
+            return []
+        self._pieces[index].append(piece)
+        if index not in self._calls:
+            return []
+        fragment = ToolCallFragment(self._calls[index], arguments=piece)
+        return [Chunk("tool_call", tool_call=fragment, raw=payload)]
+
+    def _stop(self, index: Any, payload: Mapping[str, Any]) -> list[Chunk]:
+        """A block is whole. A tool call without a piece of input has that of its start."""
+        block = self._open.pop(index, None)
+        if block is None:
+            return []
+        joined = "".join(self._pieces.pop(index))
+        chunks: list[Chunk] = []
+        grows = _GROWS.get(block.get("type") or "")
+        if grows:
+            block[grows] = joined
+        elif joined.strip():
+            # Cut off by max_tokens, input is no JSON: such a call can't be sent back.
+            block["input"] = maybe_json(joined)
+        elif index in self._calls:
+            block["input"] = block.get("input") or {}
+            fragment = ToolCallFragment(self._calls[index], arguments=as_json(block["input"]))
+            chunks = [Chunk("tool_call", tool_call=fragment, raw=payload)]
+        empty = grows == "text" and not joined  # which the API refuses to take back
+        if not empty and not (joined and "input" in block and block["input"] is None):
+            self.state["content"] = [*self.state.get("content", ()), block]
+        return chunks
+
+
+def usage_of(raw: Mapping[str, Any]) -> Usage:
+    """The usage in the project's words: the API's ``input_tokens`` are those past the cache."""
+    cached = count(raw.get("cache_read_input_tokens"))
+    asked = count(raw.get("input_tokens")) + cached + count(raw.get("cache_creation_input_tokens"))
+    written = count(raw.get("output_tokens"))
+    details = raw.get("output_tokens_details")
+    thought = count(details.get("thinking_tokens")) if isinstance(details, Mapping) else 0
+    return Usage(asked, written, thought, cached, asked + written, False, dict(raw))
+
+
+def _with_text(content: Sequence[Mapping[str, Any]], text: str) -> list[Mapping[str, Any]]:
+    """The blocks with one block of this text in place of their own."""
+    kept = [block for block in content if block.get("type") != "text"]
+    if not text:
+        return kept
+    place = 0
+    for block in content:
+        if block.get("type") not in ("thinking", "redacted_thinking"):
+            break
+        place += 1
+    return [*kept[:place], {"type": "text", "text": text}, *kept[place:]]
