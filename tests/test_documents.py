@@ -120,6 +120,7 @@ def test_what_a_page_shows_runs(
         server.assert_nothing_more()
         if block.prints.strip():
             assert printed.strip() == block.prints.strip(), f"{page.name}:{block.line}"
+    names.clear()  # and with them the sessions and their connections
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.name)
@@ -128,7 +129,7 @@ def test_an_example_runs(example: Path, server: FaultServer, tmp_path: Path) -> 
     for needed in re.findall(r"^# needs: (\S+)", source, re.M):
         pytest.importorskip(needed)
     run = subprocess.run(
-        [sys.executable, "-W", "error::ResourceWarning", str(example)],
+        [sys.executable, "-W", "error", str(example)],
         env={**os.environ, **environment(server)},
         cwd=tmp_path,
         capture_output=True,
@@ -137,6 +138,7 @@ def test_an_example_runs(example: Path, server: FaultServer, tmp_path: Path) -> 
         check=False,
     )
     assert run.returncode == 0, run.stderr
+    assert run.stdout, "an example shows something"
     missing = [
         line for line in re.findall(r"^# prints: (.+)", source, re.M) if line not in run.stdout
     ]
