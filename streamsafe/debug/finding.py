@@ -66,9 +66,3 @@ def size(value: Union[int, float]) -> str:
     if value < 1024 * 1024:
         return f"{value / 1024:,.1f} KiB"
     return f"{value / 1024 / 1024:,.1f} MiB"
-
-
-def shown(data: bytes, limit: int = 60) -> str:
-    """The end of some bytes, readable, for an evidence's line."""
-    text = data.decode("utf-8", "backslashreplace")
-    return repr(text if len(text) <= limit else "…" + text[-limit:])

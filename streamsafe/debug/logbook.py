@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from typing import Any, Optional
 
 from streamsafe.debug.masking import Masker, secrets_of
+from streamsafe.debug.shape import shape
 from streamsafe.debug.timeline import Fault, Mark, Read, Step, Timeline, Try
 from streamsafe.lifecycle import (
     AttemptEnded,
@@ -32,7 +33,7 @@ from streamsafe.lifecycle import (
 )
 from streamsafe.models import CONTENT_KINDS, Completion
 
-#: Bytes of an answer's beginning and end that are kept: they show its framing and its last words.
+#: Bytes of an answer's beginning and end that are kept while it is read: they show its shape.
 HEAD = 4096
 TAIL = 2048
 #: Attempts of one stream that are kept; max_attempts is 10 by default.
@@ -89,12 +90,13 @@ class _Open:
 
     def view(self) -> Try:
         """As it stands."""
-        names = self.__slots__[4:]
+        names = self.__slots__[6:]
         return Try(
             **self.facts,
             **{name: getattr(self, name) for name in names},
             steps=dict(self.steps),
             details=dict(self.details),
+            shape=shape(self.head, self.tail),
         )
 
 

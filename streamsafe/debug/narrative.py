@@ -18,24 +18,27 @@ MAX_LINES = 120
 OUTSTANDING, OUTSTANDING_SECONDS = 8.0, 0.5
 
 
+def verdict_word(timeline: Timeline) -> str:
+    """The verdict in a word or three."""
+    return {"truncated": "cut off by length"}.get(timeline.verdict, timeline.verdict)
+
+
 def headline(timeline: Timeline) -> str:
-    """The verdict in one sentence."""
+    """What there is to say of the verdict, to go on behind its word."""
     took = f"after {seconds(timeline.duration)}"
     tries = f"{timeline.attempts} attempt{'s' if timeline.attempts != 1 else ''}"
     got = f"{timeline.text_chars:,} characters"
     if timeline.verdict == "running":
-        return f"RUNNING for {seconds(timeline.duration)}, {tries}"
+        return f"for {seconds(timeline.duration)}, {tries}"
     if timeline.verdict == "failed":
         fault = timeline.fault
         what = f"{fault.type}: {fault.message}" if fault is not None else "unknown error"
-        return f"FAILED {took} and {tries}, with {got} received. {what}"
+        return f"{took} and {tries}, with {got} received. {what}"
     if timeline.verdict == "cancelled":
         why = f" ({timeline.reason})" if timeline.reason else ""
-        return f"CANCELLED {took}{why}, with {got} received"
-    words = {"truncated": "CUT OFF BY LENGTH", "filtered": "FILTERED"}
+        return f"{took}{why}, with {got} received"
     finish = f", finish reason {timeline.finish_reason!r}" if timeline.finish_reason else ""
-    verdict = words.get(timeline.verdict, timeline.verdict.upper())
-    return f"{verdict} {took}, {tries}, {got}{finish}"
+    return f"{took}, {tries}, {got}{finish}"
 
 
 def gist(timeline: Timeline, findings: Sequence[Finding]) -> str:
@@ -82,12 +85,16 @@ def _folded(run: list[Read]) -> list[Step]:
     folded: list[Step] = [run[0]]
     together: Optional[Read] = None
     for read in run[1:-1]:
-        if read.waited >= bound or _is_beat(read) != (together is not None and _is_beat(together)):
-            folded += [together] if together is not None else []
-            together = read
+        alone = read.waited >= bound
+        if together is not None and (alone or _is_beat(read) != _is_beat(together)):
+            folded.append(together)
+            together = None
+        if alone:
+            folded.append(read)
         else:
             together = read if together is None else merged(together, read)
-    folded += [together] if together is not None else []
+    if together is not None:
+        folded.append(together)
     return [*folded, run[-1]]
 
 

@@ -40,8 +40,7 @@ def facts(case: Case) -> dict[str, Any]:
 
 
 def _attempt(one: Try, timeline: Timeline) -> dict[str, Any]:
-    found: dict[str, Any] = _plain(one._replace(head=b"", tail=b""))
-    del found["head"], found["tail"]
+    found: dict[str, Any] = _plain(one)
     for name in ("at", "opened", "first_read", "last_read", "first_content", "last_content",
                  "ended"):  # fmt: skip
         if found[name] is not None:

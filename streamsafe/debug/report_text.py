@@ -15,7 +15,7 @@ from streamsafe.debug.analysis import Spread
 from streamsafe.debug.case import Case
 from streamsafe.debug.diagnosis import diagnose
 from streamsafe.debug.finding import Finding, seconds, size
-from streamsafe.debug.narrative import collapsed, gist, headline, said
+from streamsafe.debug.narrative import collapsed, gist, headline, said, verdict_word
 from streamsafe.debug.timeline import Fault, Try
 
 WIDTH = 80
@@ -58,7 +58,7 @@ def _head(case: Case, findings: Sequence[Finding]) -> list[str]:
     timeline = case.timeline
     model = f" / {timeline.model}" if timeline.model else ""
     lines = [f"Stream {timeline.stream_id} ({plain(timeline.provider + model)})"]
-    lines += _wrapped(headline(timeline), "")
+    lines += _wrapped(f"{verdict_word(timeline).upper()} {headline(timeline)}", "")
     if findings:
         lines += _wrapped(gist(timeline, findings), "")
     when = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(timeline.wall))
@@ -85,9 +85,7 @@ def _attempts(case: Case) -> list[str]:
         at = seconds(case.timeline.since(one.at))
         first = seconds(one.first_read - one.at) if one.first_read is not None else "-"
         took = seconds((one.ended or case.timeline.now) - one.at)
-        outcome = one.outcome or "running"
-        if one.fault is not None:
-            outcome += f": {one.fault.type}"
+        outcome = one.fault.type if one.fault is not None else one.outcome or "running"
         lines.append(
             f"{one.number:>4} {at:>9} {one.status or '-':>6} {first:>11} {took:>9} "
             f"{one.reads:>8}  {outcome}"

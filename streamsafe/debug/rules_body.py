@@ -1,38 +1,19 @@
 """Rules on the body: whether it is a stream at all, how it is framed, and how it ends.
 
-They look at the headers and at the first and last bytes as they were read; what an event means is
-known from the chunks that came of it.
+They look at the headers, at the shape of the body's first and last bytes, and at the error.
 """
 
 from __future__ import annotations
 
-import re
-
 from streamsafe.debug.case import Case
-from streamsafe.debug.finding import Rule, shown
+from streamsafe.debug.finding import Rule
 from streamsafe.debug.timeline import Mark, Try
-
-BOM = b"\xef\xbb\xbf"
-
-#: A line that begins a field or a comment of an event stream.
-_FIELD = re.compile(rb"(?:^|[\r\n])(?:data|event|id|retry|):")
-_BLANK = re.compile(rb"\n\n|\r\r|\r\n\r\n|\n\r\n|\r\n\n")
-
-#: OpenAI's chat and legacy completions end in [DONE], and so do all that speak alike.
-_WANTS_DONE = re.compile(
-    rb'"object"\s*:\s*"(?:chat\.completion\.chunk|text_completion)"|"choices"\s*:\s*\['
-)
-_DONE = re.compile(rb"data: ?\[DONE\]")
 
 _CUT = ("IncompleteStreamError", "ConnectionDroppedError")
 
 
 def _success(one: Try) -> bool:
     return one.status is not None and 200 <= one.status < 300
-
-
-def _is_sse(one: Try) -> bool:
-    return bool(_FIELD.match(one.head.lstrip(BOM).lstrip()))
 
 
 def _html(one: Try, case: Case) -> list[str]:
@@ -53,16 +34,15 @@ def _json_error(one: Try, case: Case) -> list[str]:
 
 def _not_streamed(one: Try, case: Case) -> list[str]:
     """A whole JSON answer where a stream was asked for; it gives one read of one event."""
-    if not _success(one) or one.reads != 1 or _is_sse(one) or one.content_type.endswith("ndjson"):
+    if not _success(one) or one.shape.kind != "json" or (one.reads, one.events) != (1, 1):
         return []
-    head = one.head.lstrip()
-    if not head.startswith(b"{") or "json" not in one.content_type or one.events != 1:
+    if one.content_type not in ("application/json", "text/json"):
         return []
     return [f"{one.content_type}, {one.size:,} bytes in one document"]
 
 
 def _content_type(one: Try, case: Case) -> list[str]:
-    if not _success(one) or not _is_sse(one) or one.content_type == "text/event-stream":
+    if not _success(one) or one.shape.kind != "sse" or one.content_type == "text/event-stream":
         return []
     return [f"Content-Type: {one.content_type or '(none)'}, but the body is an event stream"]
 
@@ -87,33 +67,24 @@ def _close_delimited(one: Try, case: Case) -> list[str]:
 
 def _declared(one: Try, case: Case) -> list[str]:
     length = one.headers.get("content-length")
-    if not _success(one) or length is None or not _is_sse(one):
+    if not _success(one) or length is None or one.shape.kind != "sse":
         return []
     return [f"Content-Length: {length} on an event stream"]
 
 
 def _bom(one: Try, case: Case) -> list[str]:
-    return ["the body begins with EF BB BF"] if one.head.startswith(BOM) else []
+    return ["the body begins with EF BB BF"] if one.shape.bom else []
 
 
 def _cr_only(one: Try, case: Case) -> list[str]:
-    if not _is_sse(one) or b"\r" not in one.head or b"\n" in one.head:
-        return []
-    return [f"the body begins {shown(one.head[:40])}"]
+    return ["there are carriage returns and no line feed"] if one.shape.cr_only else []
 
 
 def _single_newlines(one: Try, case: Case) -> list[str]:
     """Several fields that each look like a whole event, and no blank line between them."""
-    lines = [line for line in re.split(rb"\r\n|\n|\r", one.head) if line.startswith(b"data:")]
-    whole = [line for line in lines if _looks_whole(line)]
-    if not _is_sse(one) or len(whole) < 2 or _BLANK.search(one.head.rstrip()):
+    if one.shape.unseparated < 2:
         return []
-    return [f"{len(whole)} data lines in a row, each a JSON object of its own, no blank line"]
-
-
-def _looks_whole(line: bytes) -> bool:
-    value = line[5:].strip()
-    return value.startswith(b"{") and value.endswith(b"}")
+    return [f"{one.shape.unseparated} data lines in a row, each JSON of its own, no blank line"]
 
 
 def _bad_json(one: Try, case: Case) -> list[str]:
@@ -129,30 +100,14 @@ def _bad_json(one: Try, case: Case) -> list[str]:
 def _cut_in_utf8(one: Try, case: Case) -> list[str]:
     if not _is_cut(one):
         return []
-    missing = _missing_bytes(one.tail)
-    return [f"the last bytes are {one.tail[-4:].hex(' ')}, {missing} missing"] if missing else []
-
-
-def _missing_bytes(data: bytes) -> int:
-    """How many bytes the UTF-8 sequence at the end lacks; 0 if it is whole."""
-    for back in range(1, min(4, len(data)) + 1):
-        byte = data[-back]
-        if byte & 0xC0 == 0x80:
-            continue
-        wanted = 4 if byte >= 0xF0 else 3 if byte >= 0xE0 else 2 if byte >= 0xC0 else 1
-        return max(0, wanted - back)
-    return 0
+    missing = one.shape.missing
+    return [f"{missing} more byte(s) would have made the last character whole"] if missing else []
 
 
 def _cut_in_event(one: Try, case: Case) -> list[str]:
-    if not _is_cut(one) or not _is_sse(one) or _at_border(one.tail):
+    if not _is_cut(one) or not one.shape.unfinished:
         return []
-    rest = re.split(rb"\n\n|\r\r|\r\n\r\n", one.tail)[-1]
-    return [f"the last event is not whole: {len(rest):,} bytes without their blank line"]
-
-
-def _at_border(tail: bytes) -> bool:
-    return tail.endswith((b"\n\n", b"\r\r", b"\r\n\r\n", b"\n\r\n")) or not tail.strip()
+    return [f"the last event is not whole: {one.shape.unfinished:,} bytes, no blank line"]
 
 
 def _is_cut(one: Try) -> bool:
@@ -160,10 +115,10 @@ def _is_cut(one: Try) -> bool:
 
 
 def _no_done(one: Try, case: Case) -> list[str]:
-    wants = _success(one) and _is_sse(one) and _WANTS_DONE.search(one.head)
-    if not wants or "ended" not in one.steps or _DONE.search(one.tail):
+    shape = one.shape
+    if not _success(one) or not shape.wants_done or shape.done or one.finish_reason is None:
         return []
-    if one.finish_reason is None:
+    if "ended" not in one.steps:  # the program left, or the connection broke: not the server's word
         return []
     return [f"finish reason {one.finish_reason!r} came, then the body ended without data: [DONE]"]
 
@@ -171,7 +126,7 @@ def _no_done(one: Try, case: Case) -> list[str]:
 def _no_finish(one: Try, case: Case) -> list[str]:
     if one.fault is None or one.finish_reason is not None or one.reads == 0:
         return []
-    if one.fault.type != "IncompleteStreamError" or not _DONE.search(one.tail):
+    if one.fault.type != "IncompleteStreamError" or not one.shape.done:
         return []
     return ["data: [DONE] came, but no chunk had a finish reason"]
 
@@ -206,7 +161,8 @@ RULES = (
         "warning",
         "An error came as plain JSON with status 200",
         "The server or a gateway reports failures in the body alone.",
-        "Have the server answer with a status of 4xx or 5xx. A client that reads only events would see an empty answer.",
+        "Have the server answer with a status of 4xx or 5xx. A client that reads only events "
+        "would see an empty answer.",
         of_try=_json_error,
     ),
     Rule(

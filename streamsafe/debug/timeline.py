@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Optional, Union
 
+from streamsafe.debug.shape import Shape
+
 
 class Mark(NamedTuple):
     """One step that is no read.
@@ -81,9 +83,9 @@ class Fault(NamedTuple):
 class Try(NamedTuple):
     """One attempt. None and 0 stand for what did not happen (yet).
 
-    ``head`` and ``tail`` are the first and the last bytes of the body, as read; ``size`` all of
-    them. ``fingerprint`` is equal for equal requests. ``steps`` are the times of its steps by
-    name, the last time counts. ``first_content`` and ``last_content`` are times of reads.
+    ``size`` are the bytes of the body, ``shape`` how it is made. ``fingerprint`` is equal for
+    equal requests. ``steps`` are the times of its steps by name, the last time counts.
+    ``first_content`` and ``last_content`` are times of reads.
     """
 
     number: int
@@ -99,8 +101,7 @@ class Try(NamedTuple):
     status: Optional[int] = None
     headers: Mapping[str, str] = {}
     request_id: Optional[str] = None
-    head: bytes = b""
-    tail: bytes = b""
+    shape: Shape = Shape()
     size: int = 0
     reads: int = 0
     events: int = 0

@@ -293,7 +293,7 @@ def test_a_cut_inside_a_character(server, debugger, found):
     cut = event[: event.index("ü".encode()) + 1]
     server.expect(stream(UNFINISHED[:5], cut))
     assert found() == ["cut-in-utf8"]
-    assert "1 missing" in evidence(debugger, "cut-in-utf8")
+    assert "1 more byte" in evidence(debugger, "cut-in-utf8")
 
 
 def test_events_that_no_blank_line_separates(server, found):
