@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Optional
 
 from streamsafe.debug import rules_api, rules_body, rules_time, rules_transport
@@ -22,14 +23,8 @@ MAX_EVIDENCE = 6
 
 def diagnose(case: Case) -> list[Finding]:
     """The findings, the gravest first, and of these what ended the stream; empty if all is well."""
-    found: dict[str, Finding] = {}
-    hidden: set[str] = set()
-    for rule in RULES:
-        finding = _apply(rule, case)
-        if finding is not None:
-            found[rule.name] = finding
-            hidden.update(rule.hides)
-    told = [finding for name, finding in found.items() if name not in hidden]
+    found = {rule.name: _apply(rule, case) for rule in RULES}
+    told = [one for one in found.values() if one is not None and not _hidden(one, found)]
     last = case.timeline.attempts
 
     def gravity(finding: Finding) -> tuple[int, bool]:
@@ -37,6 +32,18 @@ def diagnose(case: Case) -> list[Finding]:
         return SEVERITIES.index(finding.severity), mended
 
     return sorted(told, key=gravity)
+
+
+def _hidden(finding: Finding, found: Mapping[str, Optional[Finding]]) -> bool:
+    """Whether others say more of the same, on every attempt that it was found in."""
+    covered: set[int] = set()
+    for rule in RULES:
+        other = found[rule.name]
+        if other is not None and finding.rule in rule.hides:
+            if not other.attempts:  # of the stream as a whole
+                return True
+            covered.update(other.attempts)
+    return bool(covered) and covered.issuperset(finding.attempts)
 
 
 def _apply(rule: Rule, case: Case) -> Optional[Finding]:

@@ -85,6 +85,9 @@ def _lane(timeline: Timeline, one: Try, scale: Scale, top: int) -> Iterator[str]
         yield _box("server", scale, sent, one.first_read or end, bar, "waiting for the answer")
     reads = [read for read in timeline.reads if read.attempt == one.number]
     yield from _waits(reads, scale, bar)
+    if one.held_last and one.last_read is not None:
+        until = one.last_read + one.held_last
+        yield _box("consumer", scale, one.last_read, until, bar, "held by the program")
     if one.outcome == "failed" and one.last_read is not None:
         yield _box("server", scale, end - one.silence, end, bar, "waiting in vain")
     yield from _ticks(reads, scale, bar)

@@ -114,7 +114,7 @@ class Masker:
         return self.text(text)
 
     def raw(self, data: bytes) -> bytes:
-        """Bytes of an answer; the known secrets only, since it is done at every read."""
+        """Bytes of an answer: the known secrets only, since what they stand in is not known."""
         for secret in self._bytes:
             if secret in data:
                 data = data.replace(secret, MASK.encode())

@@ -31,14 +31,18 @@ def headline(timeline: Timeline) -> str:
     if timeline.verdict == "running":
         return f"for {seconds(timeline.duration)}, {tries}"
     if timeline.verdict == "failed":
-        fault = timeline.fault
-        what = f"{fault.type}: {fault.message}" if fault is not None else "unknown error"
-        return f"{took} and {tries}, with {got} received. {what}"
+        return f"{took} and {tries}, with {got} received"
     if timeline.verdict == "cancelled":
         why = f" ({timeline.reason})" if timeline.reason else ""
         return f"{took}{why}, with {got} received"
     finish = f", finish reason {timeline.finish_reason!r}" if timeline.finish_reason else ""
     return f"{took}, {tries}, {got}{finish}"
+
+
+def complaint(timeline: Timeline) -> str:
+    """The error that the stream ended in; "" if in none."""
+    fault = timeline.fault
+    return f"{fault.type}: {fault.message}" if fault is not None else ""
 
 
 def gist(timeline: Timeline, findings: Sequence[Finding]) -> str:

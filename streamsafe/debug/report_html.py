@@ -17,7 +17,14 @@ from streamsafe.debug.analysis import Figures, Spread
 from streamsafe.debug.case import Case
 from streamsafe.debug.diagnosis import diagnose
 from streamsafe.debug.finding import Finding, seconds, size
-from streamsafe.debug.narrative import collapsed, gist, headline, said, verdict_word
+from streamsafe.debug.narrative import (
+    collapsed,
+    complaint,
+    gist,
+    headline,
+    said,
+    verdict_word,
+)
 from streamsafe.debug.report_text import plain
 from streamsafe.debug.timeline import Timeline, Try
 
@@ -83,6 +90,7 @@ def _head(timeline: Timeline, findings: Sequence[Finding]) -> str:
         f'<header><span class="badge {timeline.verdict}">{verdict_word(timeline)}</span>'
         f"<h1>{_text(words[:1].upper() + words[1:])}</h1>"
         f'<p class="soft">{_text(who)} · {_text(timeline.stream_id)} · {when} UTC</p>'
+        + (f"<p>{_text(complaint(timeline))}</p>" if timeline.fault is not None else "")
         + (f'<p class="gist">{_text(lead)}</p>' if lead else "")
         + "</header>"
     )

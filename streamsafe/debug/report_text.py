@@ -15,7 +15,7 @@ from streamsafe.debug.analysis import Spread
 from streamsafe.debug.case import Case
 from streamsafe.debug.diagnosis import diagnose
 from streamsafe.debug.finding import Finding, seconds, size
-from streamsafe.debug.narrative import collapsed, gist, headline, said, verdict_word
+from streamsafe.debug.narrative import collapsed, complaint, gist, headline, said, verdict_word
 from streamsafe.debug.timeline import Fault, Try
 
 WIDTH = 80
@@ -59,6 +59,8 @@ def _head(case: Case, findings: Sequence[Finding]) -> list[str]:
     model = f" / {timeline.model}" if timeline.model else ""
     lines = [f"Stream {timeline.stream_id} ({plain(timeline.provider + model)})"]
     lines += _wrapped(f"{verdict_word(timeline).upper()} {headline(timeline)}", "")
+    if timeline.fault is not None:
+        lines += _wrapped(complaint(timeline), "")
     if findings:
         lines += _wrapped(gist(timeline, findings), "")
     when = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(timeline.wall))

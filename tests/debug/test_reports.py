@@ -35,7 +35,8 @@ def test_the_text_says_what_was_asked_what_happened_and_why(mended, debugger):
     for part in (
         "COMPLETE after", "Mended on the way: The API's rate limit was met.",
         "ASKED\n  POST http://", "Authorization: ***", "ATTEMPTS", "  RateLimitError\n",
-        "  ConnectionDroppedError\n", "ERRORS", "slow down", "TIMELINE", "retry as attempt 2 in 10 ms", "seam at character",
+        "  ConnectionDroppedError\n", "ERRORS", "slow down", "TIMELINE",
+        "retry as attempt 2 in 10 ms", "seam at character",
         "CHUNKS", "gap between tokens", "TIME", "held by your program", "DIAGNOSIS",
         "[error: rate-limit]", "     do    ", "verdict: complete",
     ):  # fmt: skip

@@ -19,7 +19,8 @@ def test_an_empty_body_has_none():
     "body, kind",
     [
         (EVENT, "sse"), (b": hi\n\n", "sse"), (b"\n\nevent: x\n", "sse"),
-        (b"\xef\xbb\xbf" + EVENT, "sse"), (b'{"a": 1}', "json"), (b" [1]", "json"), (b"<html>", "other"), (b"hello", "other"),
+        (b"\xef\xbb\xbf" + EVENT, "sse"), (b'{"a": 1}', "json"), (b" [1]", "json"),
+        (b"<html>", "other"), (b"hello", "other"),
     ],
 )  # fmt: skip
 def test_a_kind(body, kind):
