@@ -35,7 +35,7 @@ class StreamDebugger:
         print(debugger.report())
 
     One debugger serves any number of sessions, streams and threads. Memory is bounded: the last
-    ``max_streams`` streams (running ones go last), and of each ``max_steps`` steps (about 200
+    ``max_streams`` streams (running ones go last), and of each ``max_steps`` steps (about 250
     bytes each): past that the oldest reads of the middle are merged into counts. Keys, cookies and
     tokens are masked before anything is kept; ``mask_bodies=True`` masks what was asked and
     answered as well. ``thresholds`` say from when on something is slow. In a forked child it

@@ -150,7 +150,8 @@ class Timeline(NamedTuple):
 
     ``verdict``: "running", "complete", "truncated", "filtered", "cancelled" or "failed".
     ``steps`` are in their order; ``merged`` reads were folded into others and ``dropped`` steps
-    forgotten to bound the memory. ``held`` is how long the program kept the stream.
+    forgotten to bound the memory. ``now`` is the time of the last record; ``held`` is how long the
+    program kept the stream.
     """
 
     stream_id: str

@@ -9,9 +9,10 @@ import pytest
 
 from streamsafe import ConfigurationError, RetryPolicy, Timeouts
 from streamsafe.debug import StreamDebugger
+from streamsafe.debug.logbook import MAX_TRIES
 from streamsafe.debug.timeline import Mark, Read
-from streamsafe.lifecycle import Chunks, Started
-from streamsafe.models import Chunk
+from streamsafe.lifecycle import AttemptStarted, Chunks, Started, Step
+from streamsafe.models import Chunk, Request
 from streamsafe.testing import heartbeats, reply, rst, stall, stream
 from streamsafe.testing.answers import openai_chat
 
@@ -136,6 +137,34 @@ def test_memory_is_bounded_and_nothing_counted_is_lost():
     assert sum(one.waited for one in reads) == pytest.approx(1000.0)
     assert all(one.count == 1 for one in (*reads[:25], *reads[-25:]))
     assert all(one.until <= two.at for one, two in zip(reads, reads[1:]))
+
+
+def test_memory_is_bounded_where_there_is_nothing_to_merge():
+    debugger = StreamDebugger(max_steps=100)
+    debugger.observe(started())
+    for number in range(3_000):
+        debugger.observe(Step("s", float(number), "connecting", {"address": str(number)}))
+    timeline = debugger.timeline()
+    assert len(timeline.steps) <= 100
+    assert len(timeline.steps) + timeline.dropped == 3_000
+    assert (timeline.steps[0].at, timeline.steps[-1].at) == (0.0, 2_999.0)
+
+
+def test_of_too_many_attempts_the_first_and_the_last_are_kept():
+    debugger = StreamDebugger()
+    debugger.observe(started())
+    for number in range(1, 501):
+        request = Request("GET", "http://x.test")
+        debugger.observe(AttemptStarted("s", float(number), number, request))
+    numbers = [one.number for one in debugger.timeline().tries]
+    assert len(numbers) <= MAX_TRIES + 1
+    assert numbers[:3] == [1, 2, 3] and numbers[-3:] == [498, 499, 500]
+    assert "attempts are not shown" in debugger.report()
+
+
+def test_a_record_of_a_stream_whose_start_was_not_seen_is_passed_over(debugger):
+    debugger.observe(read(1))
+    assert debugger.stream_ids == ()
 
 
 def test_the_memory_holds_no_answer_and_no_exception(server, debugger, run):

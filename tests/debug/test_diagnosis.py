@@ -415,6 +415,15 @@ def test_the_connect_clock_is_named(found):
     assert rules == ["clock-connect"]
 
 
+def test_what_says_more_of_one_attempt_hides_nothing_of_another(server, found):
+    server.expect(stream(EVENTS[:3], heartbeats(every=0.02)), stream(first=stall()))
+    timeouts = Timeouts(first_token=0.15, stall=0.15)
+    retry = RetryPolicy(max_retries=1, base=0.001)
+    rules = found(timeouts=timeouts, retry=retry, resume="restart")
+    # What ended the stream comes first.
+    assert rules == ["clock-first_token", "heartbeats-only"]
+
+
 def test_retries_that_an_outer_layer_multiplies(server, debugger, found):
     server.always(reply(500))
     assert found() == found() == ["server-error"]
@@ -443,6 +452,6 @@ def test_every_rule_is_provoked_by_a_test():
     for name in ("test_diagnosis.py", "test_diagnosis_with_made_up_times.py"):
         with open(os.path.join(here, name), encoding="utf-8") as file:
             tests += file.read()
-    clocks = {f"clock-{clock}" for clock in ("first_token", "inactivity", "total")}
+    clocks = {f"clock-{clock}" for clock in ("first_token", "inactivity", "total")}  # in one test
     missing = {rule.name for rule in RULES if f'"{rule.name}"' not in tests} - clocks
     assert not missing
