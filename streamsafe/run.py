@@ -441,6 +441,8 @@ class Run:
             usage=usage,
             discarded=joint.discarded if joint is not None else 0,
         )
+        if self._rhythm is not None:
+            self._rhythm.attempt_over(attempt.held)
         self.records.append(record)
         self._spent, self._recorded = _sum(self._spent, usage), True
         self._keeper.attempt(record, attempt.decoder.state)

@@ -94,10 +94,10 @@ class Attempt:
         self._reused = False
         self._started = terms.clock.now()
         self._wall = terms.clock.wall()
-        #: Of the list that was given last: when it was read, whether it has content, and how
-        #: long the program held the stream since the one before that had.
+        #: Of the list that was given last: when it was read and whether it has content.
         self.read_at = self._started
         self.brought_content = False
+        #: Seconds that the program has held the attempt's chunks so far.
         self.held = 0.0
         self._warned = False
         self._patience: Optional[float] = None
@@ -258,7 +258,10 @@ class Attempt:
             try:
                 yield from self._events(response, framer, head)
             finally:
-                self._notify(Step, "read", {"held": self._held_last()})
+                held = self._held_last()
+                if self._clocks.since is None:
+                    self.held += held  # the program left, or there is no more to ask for
+                self._notify(Step, "read", {"held": held})
         except (StreamTimeoutError, ConnectionDroppedError):
             # The terminal event decides, also when the body is then cut or nothing more comes.
             if not decoder.finished or decoder.failure is not None:
@@ -278,7 +281,7 @@ class Attempt:
         now, read, scope = self._terms.clock.now, response.read, self.scope
         content_kinds, any_byte = CONTENT_KINDS, decoder.any_byte_counts
         asked = now()
-        held, since_content, heartbeats = 0.0, 0.0, 0
+        held, heartbeats = 0.0, 0
         while data:
             events = framer.feed(data)
             chunks = decoder.feed(events) if events else []
@@ -289,9 +292,9 @@ class Attempt:
                 and (chunks[-1][0] in content_kinds or any(c[0] in content_kinds for c in chunks))
             )
             clocks.got(at - asked, content)
-            self.read_at, self.brought_content, self.held = at, content, since_content
+            self.read_at, self.brought_content = at, content
             if content:
-                self._warned, since_content = False, 0.0
+                self._warned = False
             if notify is not None:
                 beats = framer.heartbeats
                 notify(
@@ -319,7 +322,7 @@ class Attempt:
                 return
             asked = now()
             held = asked - at
-            since_content += held
+            self.held += held
             clocks.wait(asked)
             try:
                 data = read()

@@ -18,7 +18,8 @@ class Rhythm:
     """Times of one stream, in seconds of its clock. Used by the reading thread."""
 
     __slots__ = (
-        "started", "first", "last", "held", "ended", "_gaps", "_stride", "_seen", "_max",
+        "started", "first", "last", "held", "ended", "_before", "_held_then", "_gaps", "_stride",
+        "_seen", "_max",
     )  # fmt: skip
 
     def __init__(self, started: float) -> None:
@@ -27,20 +28,24 @@ class Rhythm:
         self.last = started
         self.held = 0.0
         self.ended: Optional[float] = None
+        self._before = 0.0  # held in the attempts that have ended
+        self._held_then = 0.0  # held until the last content
         self._gaps: list[float] = []
         self._stride = 1
         self._seen = 0
         self._max = 0.0
 
     def content(self, at: float, held: float) -> None:
-        """A read brought content at ``at``; ``held`` is how long the program held the stream
-        since the last one that did."""
-        self.held += held
+        """A read brought content at ``at``; ``held`` is how long the program has held the stream
+        since the attempt began."""
+        held += self._before
+        self.held = held
+        since, self._held_then = held - self._held_then, held
         if self.first is None:
             self.first = self.last = at
             return
         # The program's own time is not a gap of the server's.
-        gap = at - self.last - held
+        gap = at - self.last - since
         self.last = at
         if gap > self._max:
             self._max = gap
@@ -50,6 +55,11 @@ class Rhythm:
             if len(self._gaps) >= MAX_GAPS:
                 del self._gaps[::2]
                 self._stride *= 2
+
+    def attempt_over(self, held: float) -> None:
+        """An attempt has ended, through which the program held the stream for ``held`` seconds."""
+        self._before += held
+        self.held = self._before
 
     def timings(self, now: float, usage: Optional[Usage]) -> Timings:
         """What was measured until ``now``, or until the end where there was one."""

@@ -267,6 +267,7 @@ class ScopedAdapter(HTTPAdapter):
         self, request: Any, verify: Any, proxies: Any = None, cert: Any = None
     ) -> Any:
         """Called by requests: the pool for a request, which is the same as the last time."""
+        cert = tuple(cert) if isinstance(cert, list) else cert
         key = (request.url, verify, cert, tuple((proxies or {}).items()))
         pool = self._pools.get(key)
         if pool is None:

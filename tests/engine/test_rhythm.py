@@ -23,6 +23,18 @@ def test_the_programs_own_time_is_not_the_servers():
     assert timings.tokens_per_second == 10 / (7.0 - 1.0 - 4.0)
 
 
+def test_what_was_held_adds_up_over_the_attempts():
+    rhythm = Rhythm(0.0)
+    rhythm.content(1.0, 0.0)
+    rhythm.content(3.0, 1.5)
+    rhythm.attempt_over(2.5)
+    rhythm.content(6.0, 0.5)
+    rhythm.attempt_over(0.5)
+    timings = rhythm.timings(7.0, None)
+    assert timings.held == 3.0
+    assert timings.gap_max == 3.0 - 1.5
+
+
 def test_memory_is_bounded_and_the_percentiles_stay():
     rhythm = Rhythm(0.0)
     at = 0.0

@@ -68,9 +68,11 @@ def proxy(conn: Any) -> None:
 class Way:
     """A client, and how its servers are to be made."""
 
-    def __init__(self, client: Any, tls: bool) -> None:
+    def __init__(self, client: Any, kind: str) -> None:
         self.client = client
-        self.tls = tls
+        self.tls = kind in ("tls", "connect", "tls-in-tls")
+        #: Somebody between takes the whole request before its server is asked.
+        self.stores = kind == "forward"
 
 
 @pytest.fixture(params=["plain", "tls", "forward", "connect", "tls-in-tls"])
@@ -87,7 +89,7 @@ def way(request: Any, serve: Serve, client: Any, ca_file: str) -> Way:
         # The proxy's own certificate is checked against the system's authorities.
         for adapter in session.adapters.values():
             adapter._options["proxy_ssl_context"] = _trusting(ca_file)
-    return Way(client, kind in ("tls", "connect", "tls-in-tls"))
+    return Way(client, kind)
 
 
 def _trusting(ca_file: str) -> Any:
@@ -146,7 +148,7 @@ def test_a_body_that_nobody_takes_is_cut(way: Way, serve: Serve) -> None:
         # The connect timeout is over long before: it is not for the body.
         way.client.open(serve(handler, tls=way.tls).url, json="x" * 30_000_000)
     go_on.set()
-    assert "sent" not in way.client.names
+    assert way.stores or "sent" not in way.client.names
 
 
 def test_a_drip_of_headers_is_cut(way: Way, serve: Serve) -> None:
