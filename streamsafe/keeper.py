@@ -19,24 +19,41 @@ logger = logging.getLogger("streamsafe")
 
 
 class Keeper:
-    """Tells journal and sink, if there are any. Used by the reading thread."""
+    """Tells journal and sink, if there are any. Used by the reading thread.
 
-    def __init__(self, stream_id: str, journal: Optional[Journal], sink: Optional[Sink]) -> None:
+    ``claimed``: the journal's stream was claimed already, to go on with it.
+    """
+
+    def __init__(
+        self,
+        stream_id: str,
+        journal: Optional[Journal],
+        sink: Optional[Sink],
+        claimed: bool = False,
+    ) -> None:
         self._stream_id = stream_id
         self._journal = journal
         self._sink = sink
+        self._held = claimed  # whether the journal's stream is ours to write
         #: False where there is nothing to tell: for the hot loop.
         self.keeps = journal is not None or sink is not None
 
-    def begin(self, call: Call, provider: str, settings: Mapping[str, Any]) -> None:
-        """A stream begins."""
+    def begin(
+        self, call: Call, provider: str, settings: Mapping[str, Any], secrets: Sequence[str]
+    ) -> None:
+        """A stream begins. The ``secrets`` are not to be written."""
         if self._journal is not None:
             journal = self._journal
             self._try(
                 lambda: journal.begin(
-                    self._stream_id, call=call, provider=provider, settings=settings
+                    self._stream_id,
+                    call=call,
+                    provider=provider,
+                    settings=settings,
+                    secrets=secrets,
                 )
             )
+            self._held = True
 
     def chunks(self, chunks: Sequence[Chunk], state: Mapping[str, Any]) -> None:
         """These are about to be shown: they are on disk when this returns."""
@@ -49,19 +66,30 @@ class Keeper:
 
     def attempt(self, record: Attempt, state: Mapping[str, Any]) -> None:
         """An attempt has ended."""
-        if self._journal is not None:
+        if self._journal is not None and self._held:
             journal = self._journal
             self._log(lambda: journal.attempt(self._stream_id, record, state=state))
 
     def end(self, completion: Completion, status: str, error: Optional[BaseException]) -> None:
         """The stream has ended."""
+        held, self._held = self._held, False
         shown = None if error is None else f"{type(error).__name__}: {error}"
-        if self._journal is not None:
+        if self._journal is not None and held:
             journal = self._journal
             self._log(lambda: journal.end(self._stream_id, completion, status, shown))
         if self._sink is not None:
             sink = self._sink
             self._log(sink.finish if status == "complete" else sink.abandon)
+
+    def leave(self) -> None:
+        """A stream that was claimed and then not begun: others may go on with it."""
+        held, self._held = self._held, False
+        if held and self._journal is not None:
+            journal = self._journal
+            self._log(lambda: journal.release(self._stream_id))
+
+    def __del__(self) -> None:
+        self.leave()
 
     def _try(self, tell: Callable[[], object]) -> None:
         try:

@@ -83,7 +83,8 @@ class Run:
         self._notices = Notices(
             setup.stream_id, setup.clock, setup.callbacks, setup.observers, self._fail
         )
-        self._keeper = Keeper(setup.stream_id, setup.journal, setup.sink)
+        claimed = setup.saved is not None and setup.saved.completion is None
+        self._keeper = Keeper(setup.stream_id, setup.journal, setup.sink, claimed)
         self._accumulator = Accumulator(setup.keep)
         self._rhythm: Optional[Rhythm] = None
         self._deadline = Deadline(None, setup.clock)
@@ -107,8 +108,11 @@ class Run:
         for chunk in saved.chunks:
             self._accumulator.add(chunk)
         self._made, self._state = saved.attempts, saved.state
-        if saved.status == "complete":
-            self.final, self.status = self.completion(self._outcome()), "complete"
+        self.records = list(saved.records)
+        for record in saved.records:
+            self._spent = _sum(self._spent, record.usage)
+        if saved.completion is not None:
+            self.final, self.status = saved.completion, "complete"
 
     # -- from any thread ---------------------------------------------------------------------
 
@@ -206,12 +210,17 @@ class Run:
             watchdog.watch(watchdog.now(), self._look_at_token)
         route, saved = self._route, setup.saved
         if saved is None:
-            self._keeper.begin(setup.call, route.provider.name, {"resume": setup.resume})
+            keys = [route.target.api_key for route in self._routes if route.target.api_key]
+            self._keeper.begin(setup.call, route.provider.name, {"resume": setup.resume}, keys)
         self._notices.tell(Started, setup.clock.wall(), route.provider.name, route.model)
 
     def _attempts(self) -> Iterator[Chunk]:
         """THE loop: an attempt, its failure, the decision, the wait, and the next."""
         if self.setup.saved is not None:
+            if all(choice.finish_reason for choice in self._accumulator.choices()):
+                # The process died between the answer's end and the journal's.
+                self._complete(self._outcome())
+                return
             self._plan = self._planned(self.completion(), self._made + 1)
             if self._plan.refusal:
                 raise ResumeError(
@@ -494,6 +503,8 @@ class Run:
         self._wake.set()
         if self._rhythm is not None:
             self._keeper.end(completion, status, self.error)
+        else:
+            self._keeper.leave()
         return completion
 
     def _attach(self, error: StreamingError, partial: Completion) -> None:

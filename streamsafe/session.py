@@ -179,30 +179,35 @@ class StreamSession:
     ) -> Stream:
         """Go on with a stream whose process has gone, from what its journal holds.
 
-        The stream's ``completion.text`` is what had been written; its iterator gives what comes
-        after that. One that was complete gives nothing more. Raises ResumeError for an unknown
-        id, or while another process is reading it; iterating raises it where the answer can't be
-        gone on with (see ``resume``).
+        So also with one that failed or was cancelled. The stream's ``completion.text`` is what had
+        been written; its iterator gives what comes after that. One that was complete gives nothing
+        more. Raises ResumeError for an unknown id, or while another process or thread is reading
+        it; iterating raises it where the answer can't be gone on with (see ``resume``).
         """
         keeping = journal if journal is not None else self.journal
         if keeping is None:
             raise ConfigurationError("resume() wants a journal: pass journal= or give it one")
+        callbacks = _callbacks(on_token, on_error, on_complete, on_retry, on_stall)
+        observing = self.observers + _observers(observers)
+        mode = self.resume_mode if resume is None else ladder.mode_of(resume)
+        info = keeping.info(stream_id)
+        route = self._route(info.model)
+        if info.status != "complete":
+            keys = [route.target.api_key] if route.target.api_key else []
+            keeping.claim(stream_id, secrets=keys)
         saved = keeping.load(stream_id)
-        if saved.status != "complete":
-            keeping.claim(stream_id)
-        route = self._route(saved.call.model)
         return Stream(
             Setup(
                 call=saved.call,
                 routes=(route,),
                 timeouts=self.timeouts,
                 retry=self.retry,
-                resume=self.resume_mode if resume is None else ladder.mode_of(resume),
+                resume=mode,
                 limits=self.limits,
                 clock=self._clock,
                 stream_id=stream_id,
-                callbacks=_callbacks(on_token, on_error, on_complete, on_retry, on_stall),
-                observers=self.observers + _observers(observers),
+                callbacks=callbacks,
+                observers=observing,
                 journal=keeping,
                 saved=saved,
             )

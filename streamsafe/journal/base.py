@@ -1,9 +1,9 @@
 """The Journal protocol: what a stream tells it, and what can be asked of it.
 
 Here live the protocol and the values that journals give out. A stream tells, on its reading
-thread: ``begin`` once, ``append`` for every network read *before* the program is handed the chunks,
-``attempt`` when one has ended, ``end`` at last. Everything else may be asked from any thread and
-process.
+thread: ``begin`` (or ``claim``) once, ``append`` for every network read *before* the program is
+handed the chunks, ``attempt`` when one has ended, ``end`` at last. Everything else may be asked
+from any thread and process.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ STATUSES = ("streaming", "interrupted", "complete", "failed", "cancelled")
 
 
 class StreamInfo(NamedTuple):
-    """One line of ``list``. Times are seconds since the epoch; ``chunks`` counts all written."""
+    """One line of ``list``. Times are seconds since the epoch; ``chunks`` and ``bytes`` count all
+    that was written; ``owner`` names the process that writes it, or wrote it last and died."""
 
     stream_id: str
     status: str
@@ -30,13 +31,15 @@ class StreamInfo(NamedTuple):
     chunks: int
     bytes: int
     error: Optional[str] = None
+    owner: Optional[str] = None
 
 
 class Saved(NamedTuple):
     """All that is needed to go on with a stream.
 
     ``chunks`` are those since the last "restart". ``state`` is the cursor that the provider kept
-    (``Completion.provider_state``); ``attempts`` are how many were made.
+    (``Completion.provider_state``); ``attempts`` are how many have ended, ``records`` their
+    records. ``completion`` is that of a stream that has ended, else None.
     """
 
     stream_id: str
@@ -47,32 +50,66 @@ class Saved(NamedTuple):
     chunks: tuple[Chunk, ...]
     attempts: int
     state: Mapping[str, Any]
+    records: tuple[Attempt, ...] = ()
+    completion: Optional[Completion] = None
+
+
+class Retention(NamedTuple):
+    """What a journal need not keep; None = no limit. Streams that are being written stay.
+
+    ``older_than``: seconds since the last write. ``keep``: how many of the latest streams.
+    ``max_bytes``: of chunks, over all streams, of which the oldest go first.
+    """
+
+    older_than: Optional[float] = None
+    keep: Optional[int] = None
+    max_bytes: Optional[int] = None
 
 
 class Journal(Protocol):
-    """An append-only record of streams, shared by threads and processes."""
+    """An append-only record of streams, shared by threads and processes.
+
+    A stream has one writer at a time: who began or claimed it, until it ends or releases it. All
+    methods raise StorageError where the store fails.
+    """
 
     def begin(
-        self, stream_id: str, *, call: Call, provider: str, settings: Mapping[str, Any]
+        self,
+        stream_id: str,
+        *,
+        call: Call,
+        provider: str,
+        settings: Mapping[str, Any],
+        secrets: Sequence[str] = (),
     ) -> None:
-        """A stream begins. Raises ResumeError if there is one of this name."""
+        """A stream begins. Credentials in the call and settings are written as ***, and the
+        ``secrets`` wherever they stand. Raises ResumeError if there is a stream of this name,
+        ConfigurationError for a call that is no JSON."""
 
-    def claim(self, stream_id: str) -> None:
-        """Take over a stream whose process has gone. ResumeError while that one lives."""
+    def claim(self, stream_id: str, *, secrets: Sequence[str] = ()) -> None:
+        """Take over a stream whose process has gone, or that failed or was cancelled. ResumeError
+        while that process lives, for a complete stream and for an unknown id."""
+
+    def release(self, stream_id: str) -> None:
+        """Give up writing without an end: others may claim it. Harmless if it is not held."""
 
     def append(
         self, stream_id: str, chunks: Sequence[Chunk], *, state: Optional[Mapping[str, Any]] = None
     ) -> int:
-        """Write the chunks of one network read; durable when it returns. The last one's number:
-        a stream's chunks are counted from 1. Raises StorageError."""
+        """Write the chunks of one network read, all or none; durable when it returns. ``state``:
+        the cursor after them, None or empty if there is none. Returns the last chunk's number: a
+        stream's chunks are counted from 1. Raises ResumeError if the stream is not held."""
 
-    def attempt(self, stream_id: str, attempt: Attempt, *, state: Mapping[str, Any]) -> None:
-        """An attempt has ended."""
+    def attempt(
+        self, stream_id: str, attempt: Attempt, *, state: Optional[Mapping[str, Any]] = None
+    ) -> None:
+        """An attempt has ended. Raises ResumeError if the stream is not held."""
 
     def end(
-        self, stream_id: str, completion: Completion, status: str, error: Optional[str]
+        self, stream_id: str, completion: Completion, status: str, error: Optional[str] = None
     ) -> None:
-        """The stream has ended: "complete", "failed" or "cancelled"."""
+        """The stream has ended: "complete", "failed" or "cancelled". Raises ResumeError if the
+        stream is not held."""
 
     def load(self, stream_id: str) -> Saved:
         """What is written of a stream. ResumeError for an unknown id."""
@@ -85,14 +122,31 @@ class Journal(Protocol):
         follow: bool = False,
         timeout: Optional[float] = None,
     ) -> Iterator[tuple[int, Chunk]]:
-        """(number, chunk) behind the number ``after``; with ``follow`` also those still to come,
-        until the stream ends, or nothing came for ``timeout`` seconds (None = no limit)."""
+        """(number, chunk) behind the number ``after``. What a later "restart" made void is passed
+        over, the "restart" itself is given.
+
+        With ``follow`` also those still to come, until the stream has ended. ``timeout``: seconds
+        without a chunk after which it stops, also in an interrupted stream, which somebody may
+        go on with; None = until the stream ends or is interrupted. ResumeError for an unknown id.
+        """
+
+    def info(self, stream_id: str) -> StreamInfo:
+        """Status, times and sizes of one stream. ResumeError for an unknown id."""
 
     def list(self, status: Optional[str] = None) -> list[StreamInfo]:
         """The streams, the latest first; those of one status."""
 
     def transcript(self, stream_id: str) -> str:
-        """The text so far, since the last "restart"."""
+        """The text of the first choice so far, since the last "restart"."""
+
+    def purge(
+        self,
+        *,
+        older_than: Optional[float] = None,
+        keep: Optional[int] = None,
+        max_bytes: Optional[int] = None,
+    ) -> int:
+        """Delete what need not be kept (see Retention); how many streams went."""
 
     def close(self) -> None:
         """Let go of the store; it is opened again at the next use."""
