@@ -15,7 +15,8 @@ from typing import Any, Optional
 
 from streamsafe.models import Chunk, Completion, ServerSentEvent, ToolCallFragment, Usage
 from streamsafe.providers.jsonevents import JSONDecoder, maybe_json
-from streamsafe.providers.payloads import scan
+from streamsafe.providers.pattern import TRIES, Pattern, plain
+from streamsafe.providers.payloads import scan, scanstring
 from streamsafe.providers.toolcalls import as_json
 from streamsafe.providers.usage import count, merge
 
@@ -47,6 +48,7 @@ class MessagesDecoder(JSONDecoder):
 
     def __init__(self, before: Sequence[Mapping[str, Any]] = ()) -> None:
         super().__init__()
+        self._pattern = Pattern()
         self._open: dict[Any, dict[str, Any]] = {}
         self._pieces: dict[Any, list[str]] = {}
         self._calls: dict[Any, int] = {}
@@ -60,30 +62,53 @@ class MessagesDecoder(JSONDecoder):
     def feed(self, events: Sequence[ServerSentEvent]) -> list[Chunk]:
         """Chunks of these events, up to a failure."""
         chunks: list[Chunk] = []
+        pattern, pieces, hit = self._pattern, self._pieces, False
+        before, start, after, known = pattern.parts()
         for event in events:
-            data = event[1]
-            # The common case, a piece of text of an open block; all else goes the general way.
-            try:
-                payload, end = scan(data, 0)
-                delta = payload["delta"]
-                text = delta["text"]
-                if (
-                    delta["type"] == "text_delta"
-                    and payload["type"] == "content_block_delta"
-                    and text.__class__ is str
-                    and (end == len(data) or data[end:].isspace())
-                    and "error" not in payload
-                ):
-                    self._pieces[payload["index"]].append(text)
-                    rest = ("", None, None, None, 0, payload, "", None, None)
-                    chunks.append(_new(Chunk, ("text", text, *rest)))
+            data, raw, text = event[1], None, ""
+            if data.startswith(before) and event[0] != "error" and known["index"] in pieces:
+                try:
+                    text, end = scanstring(data, start)
+                except ValueError:
+                    end = 0
+                if end and data[end:] == after:
+                    hit, raw = True, _with_text(known, text)
+            if raw is None:
+                raw = self._plain(event)
+                if raw is None:
+                    chunks += super().feed((event,))
+                    if self.failure is not None or self.closed:
+                        break
                     continue
-            except (KeyError, TypeError, ValueError, StopIteration, RecursionError):
-                pass
-            chunks += super().feed((event,))
-            if self.failure is not None or self.closed:
-                break
+                text = raw["delta"]["text"]
+                if pattern.tries and plain(raw, "delta") and plain(raw["delta"]):
+                    pattern.learn(data, raw, "text", text, _with_text)
+                    before, start, after, known = pattern.parts()
+            pieces[raw["index"]].append(text)
+            chunks.append(_new(Chunk, ("text", text, "", None, None, None, 0, raw, "", None, None)))
+        if hit:
+            pattern.tries = TRIES
         return chunks
+
+    def _plain(self, event: ServerSentEvent) -> Optional[dict[str, Any]]:
+        """The payload if it is a piece of text of an open block: the common case."""
+        data = event[1]
+        try:
+            payload, end = scan(data, 0)
+            delta = payload["delta"]
+            if (
+                delta["type"] == "text_delta"
+                and payload["type"] == "content_block_delta"
+                and delta["text"].__class__ is str
+                and payload["index"] in self._pieces
+                and (end == len(data) or not data[end:].strip())
+                and "error" not in payload
+                and event[0] != "error"
+            ):
+                return payload  # type: ignore[no-any-return]
+        except (KeyError, TypeError, ValueError, StopIteration, RecursionError):
+            pass
+        return None
 
     def payload(self, payload: Mapping[str, Any], event: str) -> list[Chunk]:
         """The chunks of one payload; none of a ping."""
@@ -133,7 +158,7 @@ class MessagesDecoder(JSONDecoder):
         content = self.state.get("content") or []
         text = completion.text
         if "".join(block["text"] for block in content if block.get("type") == "text") != text:
-            content = _with_text(content, text)
+            content = _with_whole_text(content, text)
         return {"role": "assistant", "content": content} if content else None
 
     # -- the message -----------------------------------------------------------------------
@@ -275,7 +300,15 @@ def usage_of(raw: Mapping[str, Any]) -> Usage:
     return Usage(asked, written, thought, cached, asked + written, False, dict(raw))
 
 
-def _with_text(content: Sequence[Mapping[str, Any]], text: str) -> list[Mapping[str, Any]]:
+def _with_text(payload: dict[str, Any], text: str) -> dict[str, Any]:
+    """The payload of a piece of text, with another text."""
+    payload = payload.copy()
+    delta = payload["delta"].copy()
+    delta["text"], payload["delta"] = text, delta
+    return payload
+
+
+def _with_whole_text(content: Sequence[Mapping[str, Any]], text: str) -> list[Mapping[str, Any]]:
     """The blocks with one block of this text in place of their own."""
     kept = [block for block in content if block.get("type") != "text"]
     if not text:

@@ -24,7 +24,8 @@ from streamsafe.models import (
 )
 from streamsafe.providers.base import Decoder, Target
 from streamsafe.providers.jsonevents import JSONDecoder
-from streamsafe.providers.payloads import scan
+from streamsafe.providers.pattern import TRIES, Pattern, plain
+from streamsafe.providers.payloads import scan, scanstring
 from streamsafe.providers.service import GO_ON, Service, sendable
 from streamsafe.providers.toolcalls import ToolCalls
 from streamsafe.providers.usage import count, merge
@@ -134,41 +135,62 @@ class ChatDecoder(JSONDecoder):
         self._seen: dict[int, _Choice] = {}
         self._usage: dict[str, Any] = {}
         self._begun = False
+        self._pattern = Pattern()
 
     def feed(self, events: Sequence[ServerSentEvent]) -> list[Chunk]:
         """Chunks of these events, up to a failure."""
         chunks: list[Chunk] = []
+        pattern, hit = self._pattern, False
+        before, start, after, known = pattern.parts()
         for event in events:
-            data = event[1]
-            # The common case: one choice, a piece of text, and nothing else of interest. All that
-            # is not exactly so, broken JSON too, goes the general way.
-            try:
-                payload, end = scan(data, 0)
-                (choice,) = payload["choices"]
-                ((name, text),) = choice["delta"].items()
-                plain = (
-                    name == "content"
-                    and text.__class__ is str
-                    and text
-                    and end == len(data)
-                    and choice["finish_reason"] is None
-                    and choice["index"] == 0
-                    and "error" not in payload
-                    and payload.get("usage") is None
-                    and self._begun
-                    and event[0] == "message"
-                )
-            except (KeyError, TypeError, ValueError, AttributeError, StopIteration):
-                plain = False
-            if plain:
-                chunks.append(
-                    _new(Chunk, ("text", text, "", None, None, None, 0, payload, "", None, None))
-                )
-                continue
-            chunks += super().feed((event,))
-            if self.failure is not None or self.closed:
-                break
+            data, raw = event[1], None
+            if data.startswith(before) and event[0] == "message":
+                try:
+                    text, end = scanstring(data, start)
+                except ValueError:
+                    text = ""
+                if text and data[end:] == after:
+                    hit, raw = True, _with_content(known, text)
+            if raw is None:
+                raw = self._plain(event)
+                if raw is None:
+                    chunks += super().feed((event,))
+                    if self.failure is not None or self.closed:
+                        break
+                    continue
+                text = raw["choices"][0]["delta"]["content"]
+                if pattern.tries and plain(raw, "choices") and plain(raw["choices"][0], "delta"):
+                    pattern.learn(data, raw, "content", text, _with_content)
+                    before, start, after, known = pattern.parts()
+            chunks.append(_new(Chunk, ("text", text, "", None, None, None, 0, raw, "", None, None)))
+        if hit:
+            pattern.tries = TRIES
         return chunks
+
+    def _plain(self, event: ServerSentEvent) -> Optional[dict[str, Any]]:
+        """The payload if it is one choice's piece of text and nothing else of interest: the
+        common case. All that is not exactly so, broken JSON too, goes the general way."""
+        data = event[1]
+        try:
+            payload, end = scan(data, 0)
+            (choice,) = payload["choices"]
+            ((name, text),) = choice["delta"].items()
+            if (
+                name == "content"
+                and text.__class__ is str
+                and text
+                and end == len(data)
+                and choice["finish_reason"] is None
+                and choice["index"] == 0
+                and "error" not in payload
+                and payload.get("usage") is None
+                and self._begun
+                and event[0] == "message"
+            ):
+                return payload  # type: ignore[no-any-return]
+        except (KeyError, TypeError, ValueError, AttributeError, StopIteration, RecursionError):
+            pass
+        return None
 
     def whole(self, payload: Any) -> list[Chunk]:
         """A plain answer: the server did not stream."""
@@ -299,6 +321,15 @@ class _Choice:
         self.finish: Optional[str] = None
         self.refused = False
         self.calls = ToolCalls()
+
+
+def _with_content(payload: dict[str, Any], text: str) -> dict[str, Any]:
+    """The payload of a piece of text, with another text."""
+    payload = payload.copy()  # half the price of unpacking it
+    choice = payload["choices"][0].copy()
+    delta = choice["delta"].copy()
+    delta["content"], choice["delta"], payload["choices"] = text, delta, [choice]
+    return payload
 
 
 def chat_usage(raw: Mapping[str, Any]) -> Usage:

@@ -14,6 +14,9 @@ from streamsafe.errors import MalformedStreamError
 #: value begins. Twice as fast as loads; it wants no space before the value, and leaves what trails.
 scan: Callable[[str, int], tuple[Any, int]] = getattr(json.JSONDecoder(), "scan_once")
 
+#: The scanner's own reading of a string whose first quote is behind it; ValueError if it is none.
+scanstring: Callable[[str, int], tuple[str, int]] = getattr(json.decoder, "scanstring")
+
 #: What an error shows of data that is no JSON.
 SHOWN = 200
 
