@@ -22,13 +22,10 @@ class Ring(NamedTuple):
     elapsed: float
 
 
-class _Stamp(NamedTuple):
-    # phase: "opening", "connecting", "first", "streaming", "finishing"
-    phase: str
-    # since when the server is waited for; None while the program holds the stream
-    since: Optional[float]
-    # seconds waited since the last content (or since the phase began) before ``since``
-    waited: float
+#: Phase ("opening", "connecting", "first", "streaming", "finishing"); since when the server is
+#: waited for, None while the program holds the stream; seconds waited before that since the
+#: last content, or since the phase began. A plain tuple: two are made for every read.
+_Stamp = tuple[str, Optional[float], float]
 
 
 class Clocks:
@@ -47,27 +44,27 @@ class Clocks:
             [FINISH_GRACE]
             + [limit for name, limit in timeouts.fields().items() if limit and name != "total"]
         )
-        self._stamp = _Stamp("opening", now, 0.0)
+        self._stamp: _Stamp = ("opening", now, 0.0)
 
     @property
     def phase(self) -> str:
         """Where the attempt is: opening, connecting, first, streaming or finishing."""
-        return self._stamp.phase
+        return self._stamp[0]
 
     @property
     def since(self) -> Optional[float]:
         """Since when the server is waited for; None while the program holds the stream."""
-        return self._stamp.since
+        return self._stamp[1]
 
     def enter(self, phase: str, now: float) -> None:
         """A new phase begins; its wait starts from nothing."""
-        waiting = self._stamp.since is not None
-        self._stamp = _Stamp(phase, now if waiting else None, 0.0)
+        waiting = self._stamp[1] is not None
+        self._stamp = (phase, now if waiting else None, 0.0)
 
     def wait(self, now: float) -> None:
         """The reading thread waits for the server from now on."""
         phase, _, waited = self._stamp
-        self._stamp = _Stamp(phase, now, waited)
+        self._stamp = (phase, now, waited)
 
     def got(self, seconds: float, content: bool) -> None:
         """A read returned bytes after ``seconds``; with content or without."""
@@ -76,9 +73,9 @@ class Clocks:
             # Anything that the answer is made of starts or restarts the stream's own clocks.
             if phase == "first":
                 phase = "streaming"
-            self._stamp = _Stamp(phase, None, 0.0 if phase != "finishing" else waited + seconds)
+            self._stamp = (phase, None, 0.0 if phase != "finishing" else waited + seconds)
         else:
-            self._stamp = _Stamp(phase, None, waited + seconds)
+            self._stamp = (phase, None, waited + seconds)
 
     def silence(self, now: float) -> float:
         """Seconds waited for content until now; the program's own time does not count."""
@@ -94,10 +91,11 @@ class Clocks:
                 elapsed = self._total_limit + now - self._total_at
                 return Ring("total", self._total_limit, elapsed), now
             soonest = min(soonest, self._total_at)
-        for clock, limit, before in self._running(stamp):
-            if stamp.since is None:
+        phase, since, waited = stamp
+        for clock, limit, before in self._running(phase, waited):
+            if since is None:
                 continue  # the program holds a chunk: nothing ticks
-            elapsed = before + now - stamp.since
+            elapsed = before + now - since
             if elapsed >= limit:
                 return Ring(clock, limit, elapsed), now
             soonest = min(soonest, now + limit - elapsed)
@@ -111,14 +109,14 @@ class Clocks:
             return None
         return now + limit - self.silence(now)
 
-    def _running(self, stamp: _Stamp) -> list[tuple[str, float, float]]:
+    def _running(self, phase: str, waited: float) -> list[tuple[str, float, float]]:
         """The clocks that run in this phase: name, limit, seconds before the current wait."""
-        timeouts, waited = self._timeouts, stamp.waited
-        if stamp.phase == "connecting":
+        timeouts = self._timeouts
+        if phase == "connecting":
             running = [("connect", timeouts.connect, waited)]
-        elif stamp.phase in ("opening", "first"):
+        elif phase in ("opening", "first"):
             running = [("first_token", timeouts.first_token, waited)]
-        elif stamp.phase == "streaming":
+        elif phase == "streaming":
             # A byte ends each wait, so inactivity is the current one alone.
             running = [
                 ("inactivity", timeouts.inactivity, 0.0),
