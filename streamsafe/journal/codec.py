@@ -40,6 +40,7 @@ def _as_dict(value: Any) -> Any:
     raise TypeError(type(value).__name__)
 
 
+_quote = json.encoder.encode_basestring
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=_as_dict).encode
 
 
@@ -58,12 +59,14 @@ def from_json(data: bytes) -> Any:
 
 def chunks_to_json(chunks: Sequence[Chunk], keep_raw: bool = False) -> bytes:
     """A list of chunks; plain pieces of text, which most are, as the text alone."""
-    return to_json(
-        [
-            chunk[1] if _plain(chunk) and not (keep_raw and chunk[7]) else _pack(chunk, keep_raw)
-            for chunk in chunks
-        ]
-    )
+    items = [
+        # Each piece by itself: an encoder of a list is made anew for each list.
+        _quote(chunk[1])
+        if _plain(chunk) and not (keep_raw and chunk[7] is not None)
+        else _encode(_pack(chunk, keep_raw))
+        for chunk in chunks
+    ]
+    return f"[{','.join(items)}]".encode("utf-8", "surrogatepass")
 
 
 def chunks_from_json(data: bytes) -> list[Chunk]:
