@@ -42,6 +42,8 @@ _SCHEMA = (
 #: Seconds to wait for another process's write; a write takes microseconds.
 BUSY_TIMEOUT = 10.0
 
+#: What every SQLite file begins with.
+HEADER_BYTES = 100
 #: Every commit writes at least one whole page to the log, and most commits are one token.
 PAGE_BYTES = 1024
 #: The log is brought into the file when it has grown to this: SQLite's own default.
@@ -197,6 +199,8 @@ class Database:
         Through SQLite: to open and close the file oneself would drop the locks that this
         process's other connections have on it.
         """
+        if os.path.getsize(self.path) < HEADER_BYTES:  # SQLite takes one byte for an empty file
+            raise self._refusal("is no journal")
         where = f"{Path(os.path.abspath(self.path)).as_uri()}?mode=ro"
         with closing(sqlite3.connect(where, uri=True, timeout=BUSY_TIMEOUT)) as looking:
             try:

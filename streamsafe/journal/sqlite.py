@@ -265,8 +265,8 @@ class SQLiteJournal(SQLiteReader):
             rows.delete(connection, doomed)
         if doomed:
             with self._database as connection:
-                # It frees a page a step, and fetchall takes all steps.
-                connection.execute("PRAGMA incremental_vacuum").fetchall()
+                # It frees a page a step, and execute() takes one step.
+                connection.executescript("PRAGMA incremental_vacuum")
         return len(doomed)
 
     def close(self) -> None:

@@ -187,5 +187,9 @@ def _checked(path: Union[str, os.PathLike[str]]) -> str:
             f"SQLiteJournal({path!r}): expected the path of a file",
             hint="a journal in memory would be gone when it is wanted",
         )
+    if os.path.isdir(where):
+        raise ConfigurationError(
+            f"SQLiteJournal({path!r}): expected the path of a file, and this is a directory"
+        )
     # Opened again in another directory, or unpickled in one, it is to be the same file.
     return os.path.abspath(where)

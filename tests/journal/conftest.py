@@ -9,10 +9,12 @@ CALL = Call(({"role": "user", "content": "Hi"},), "m", {"max_tokens": 5})
 
 
 class Shelf:
-    """One store, and as many journals on it as a test opens."""
+    """One store, and as many journals on it as a test opens. ``quick``: settings by which it
+    notices soon that a process is gone."""
 
-    def __init__(self, make):
+    def __init__(self, make, **quick):
         self._make = make
+        self.quick = quick
         self._opened = []
 
     def open(self, **settings):
