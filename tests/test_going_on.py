@@ -19,7 +19,7 @@ from streamsafe import (
     StreamSession,
 )
 from streamsafe.journal import SQLiteJournal
-from streamsafe.testing import FaultServer, fin, reply, rst, stall, stream
+from streamsafe.testing import FaultServer, fin, pause, reply, rst, stall, stream
 from streamsafe.testing.answers import openai_chat
 
 TEXT = 'Owls  turn their heads 🙂.\n\nThey "see"\nin the dark; zwölf Eulen.'
@@ -261,40 +261,61 @@ def test_keys_are_never_written(server, tmp_path):
         assert b"sk-planted" not in path.read_bytes()
 
 
-CHILD = textwrap.dedent(
+#: Forks a reader for each line of its input: 200 interpreters would take minutes to start.
+FORKER = textwrap.dedent(
     """
-    import sys
+    import os, sys
     from streamsafe import StreamSession
     from streamsafe.journal import SQLiteJournal
-    url, path = sys.argv[1:]
-    session = StreamSession("vllm", base_url=url, model="m", journal=SQLiteJournal(path))
-    for chunk in session.stream("Hi", stream_id="s"):
-        # One write(2) a token: what stands here was shown.
-        if chunk.text:
-            sys.stdout.buffer.raw.write(chunk.text.encode())
+
+    def read(url, path, fifo):
+        out = open(fifo, "wb", buffering=0)
+        session = StreamSession("vllm", base_url=url, model="m", journal=SQLiteJournal(path))
+        for chunk in session.stream("Hi", stream_id="s"):
+            # One write(2) a token: what stands here was shown.
+            if chunk.text:
+                out.write(chunk.text.encode())
+
+    for line in sys.stdin:
+        pid = os.fork()
+        if not pid:
+            read(*line.split())
+            os._exit(0)
+        print(pid, flush=True)
+        os.waitpid(pid, 0)
+        print("gone", flush=True)
     """
 )
 
 
-def kill_and_go_on(server, path, at):
-    """Kill a reading child once it has shown ``at`` bytes; what it showed, and what came after."""
-    from streamsafe.testing import pause
-
-    paced = [step for event in EVENTS for step in (event, pause(0.001))]
-    server.expect(stream(paced))
+@pytest.fixture
+def forker():
     child = subprocess.Popen(
-        [sys.executable, "-c", CHILD, f"{server.url}/v1", path], stdout=subprocess.PIPE
+        [sys.executable, "-c", FORKER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
-    shown = b""
-    while len(shown) < at:
-        piece = os.read(child.stdout.fileno(), max(1, at - len(shown)))
-        if not piece:
-            break
-        shown += piece
-    os.kill(child.pid, signal.SIGKILL)
-    shown += child.stdout.read()
+    yield child
+    child.stdin.close()
     child.stdout.close()
     child.wait()
+
+
+def kill_and_go_on(server, forker, path, at):
+    """Kill a reader once it has shown ``at`` bytes; what it showed, and what came after."""
+    paced = [step for event in EVENTS for step in (event, pause(0.001))]
+    server.expect(stream(paced))
+    os.mkfifo(path + ".shown")
+    print(f"{server.url}/v1", path, path + ".shown", file=forker.stdin, flush=True)
+    pid = int(forker.stdout.readline())
+    shown = b""
+    with open(path + ".shown", "rb", buffering=0) as pipe:
+        while len(shown) < at:
+            piece = pipe.read(at - len(shown))
+            if not piece:
+                break
+            shown += piece
+        os.kill(pid, signal.SIGKILL)
+        shown += pipe.read()
+    assert forker.stdout.readline() == "gone\n"
     server.handle(lambda r: stream(openai_chat(exact(prefix_of(r)))))
     journal = SQLiteJournal(path)
     again = session(server, journal=journal).resume("s")
@@ -304,14 +325,15 @@ def kill_and_go_on(server, path, at):
     return shown.decode(), held, rest
 
 
-@pytest.mark.parametrize("times", [4, pytest.param(200, marks=pytest.mark.slow)])
 @pytest.mark.timeout(600)
-def test_a_killed_process_loses_nothing_that_was_shown(times, tmp_path):
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the readers are forked")
+@pytest.mark.parametrize("times", [4, pytest.param(200, marks=pytest.mark.slow)])
+def test_a_killed_process_loses_nothing_that_was_shown(times, forker, tmp_path):
     rng = random.Random(times)
     with FaultServer() as server:
         for number in range(times):
             path = str(tmp_path / f"{number}.db")
-            shown, held, rest = kill_and_go_on(server, path, rng.randrange(1, len(TEXT)))
+            shown, held, rest = kill_and_go_on(server, forker, path, rng.randrange(1, len(TEXT)))
             assert held.startswith(shown)
             assert held + rest == TEXT
 
