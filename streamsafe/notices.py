@@ -7,6 +7,7 @@ fault is logged and counted, a callback's ends the stream. No lock is held meanw
 from __future__ import annotations
 
 import logging
+import weakref
 from typing import Any, Callable, Optional
 
 from streamsafe.engine import watchdog
@@ -40,7 +41,8 @@ class Notices:
         self._clock = clock
         self.callbacks = callbacks
         self._observers = observers
-        self._fail = fail
+        # It is a method of the run that holds this: a stream that is dropped is to be gone at once.
+        self._fail = weakref.WeakMethod(fail)
         #: How often an observer raised.
         self.faults = 0
         #: For whoever makes records in a hot loop: None if nobody observes.
@@ -71,7 +73,9 @@ class Notices:
             self.call(self.callbacks.on_stall, seconds)
         except ProgramError as carrier:
             # The reader is blocked in the socket: it is woken, and raises what was raised here.
-            self._fail(carrier)
+            fail = self._fail()
+            if fail is not None:
+                fail(carrier)
 
     def _observe(self, record: Record) -> None:
         for observer in self._observers:

@@ -1,0 +1,151 @@
+"""``session.resume``: which streams it takes, and what is left when it is not used."""
+
+import logging
+
+import pytest
+
+from streamsafe import (
+    ConfigurationError,
+    Outcome,
+    ResumeError,
+    RetryPolicy,
+    ServerError,
+    StorageError,
+    StreamSession,
+)
+from streamsafe.models import Call, Chunk
+from streamsafe.testing import FaultServer, reply, rst, stall, stream
+from streamsafe.testing.answers import openai_chat
+
+TEXT = "Owls turn their heads."
+EVENTS = openai_chat(TEXT)
+
+
+@pytest.fixture
+def server():
+    with FaultServer() as running:
+        yield running
+
+
+@pytest.fixture
+def session(server, journal):
+    settings = {"retry": RetryPolicy(max_retries=0), "model": "m", "api_key": "sk-planted-01234567"}
+    with StreamSession("vllm", base_url=f"{server.url}/v1", journal=journal, **settings) as made:
+        yield made
+
+
+def go_on(request):
+    said = request.json["messages"][-1]["content"]
+    return stream(openai_chat(TEXT[len(said) :]))
+
+
+def test_a_stream_that_failed_may_be_gone_on_with(server, session, journal):
+    server.expect(stream(EVENTS[:4], then=rst()), reply(500))
+    with pytest.raises(Exception) as raised:
+        session.complete("Hi", stream_id="s")
+    held = raised.value.partial.text
+    assert held and journal.info("s").status == "failed"
+    with pytest.raises(ServerError):
+        session.resume("s").until_done()
+    assert journal.info("s").status == "failed"
+    server.handle(go_on)
+    completion = session.resume("s").until_done()
+    assert completion.text == TEXT and completion.outcome is Outcome.COMPLETE
+    assert [attempt.number for attempt in completion.attempts] == [1, 2, 3]
+    assert completion.usage_total.output_tokens > completion.usage.output_tokens
+    assert journal.load("s").completion.text == TEXT
+
+
+def test_a_stream_that_was_cancelled_may_be_gone_on_with(server, session, journal):
+    server.expect(stream(EVENTS[:4], then=stall()))
+    with session.stream("Hi", stream_id="s") as answer:
+        held = next(answer).text + next(answer).text
+    assert journal.info("s").status == "cancelled"
+    server.handle(go_on)
+    again = session.resume("s")
+    assert again.completion.text.startswith(held)
+    assert again.completion.text + "".join(again.text()) == TEXT
+
+
+def test_a_complete_stream_is_handed_back_as_it_was(server, session):
+    server.expect(stream(EVENTS))
+    completion = session.complete("Hi", stream_id="s")
+    again = session.resume("s")
+    assert list(again) == [] and again.status == "complete"
+    assert again.completion.replace(attempts=()) == completion.replace(attempts=())
+    assert len(again.attempts) == len(server.requests) == 1
+
+
+def test_a_stream_that_lives_elsewhere_is_refused(server, session, shelf):
+    server.expect(stream(EVENTS[:4], then=stall()))
+    answer = session.stream("Hi", stream_id="s")
+    next(answer)
+    for journal in (None, shelf.open()):
+        with pytest.raises(ResumeError, match="being read at this moment"):
+            session.resume("s", journal=journal)
+    answer.close()
+
+
+def test_one_that_is_not_begun_leaves_the_stream_to_others(session, journal):
+    journal.begin("s", call=Call(model="m"), provider="vllm", settings={})
+    journal.append("s", [Chunk("text", "Owls")])
+    journal.release("s")
+    for leave in (lambda stream: stream.close(), lambda stream: stream.cancel(), lambda stream: 0):
+        again = session.resume("s")
+        assert again.completion.text == "Owls" and journal.info("s").status == "streaming"
+        leave(again)
+        del again
+        assert journal.info("s").status == "interrupted"
+
+
+def test_one_that_can_not_be_made_leaves_it_too(session, journal):
+    journal.begin("s", call=Call(model="m"), provider="vllm", settings={})
+    journal.release("s")
+    for wrong in ({"on_token": 3}, {"resume": "maybe"}, {"observers": [3]}):
+        with pytest.raises(ConfigurationError):
+            session.resume("s", **wrong)
+    assert journal.info("s").status == "interrupted"
+
+
+def test_an_answer_that_was_whole_when_the_process_died_is_not_asked_for_again(
+    server, session, journal
+):
+    journal.begin("s", call=Call(model="m"), provider="vllm", settings={})
+    journal.append("s", [Chunk("text", TEXT), Chunk("finish", finish_reason="length")])
+    journal.release("s")
+    again = session.resume("s")
+    assert list(again) == [] and not server.requests
+    assert again.completion.text == TEXT and again.completion.outcome is Outcome.TRUNCATED
+    assert journal.info("s").status == "complete"
+
+
+def test_a_name_that_is_taken_fails_before_anything_is_sent(server, session, journal, caplog):
+    journal.begin("s", call=Call(), provider="p", settings={})
+    journal.append("s", [Chunk("text", "Owls")])
+    with caplog.at_level(logging.ERROR, "streamsafe"), pytest.raises(ResumeError, match="already"):
+        session.complete("Hi", stream_id="s")
+    assert not server.requests and not caplog.records
+    assert journal.transcript("s") == "Owls" and journal.info("s").status == "streaming"
+
+
+def test_the_key_is_masked_in_what_was_asked(server, session, journal):
+    server.expect(stream(EVENTS))
+    session.complete("is sk-planted-01234567 mine?", stream_id="s")
+    assert journal.load("s").call.messages[0]["content"] == "is *** mine?"
+
+
+def test_a_journal_that_fails_ends_the_stream_and_what_was_shown_is_kept(
+    server, session, journal, monkeypatch
+):
+    server.expect(stream(EVENTS[:4], then=stall()))
+    shown = ""
+    with pytest.raises(StorageError, match="disk is full"):
+        for chunk in session.stream("Hi", stream_id="s"):
+            shown += chunk.text
+            monkeypatch.setattr(journal, "append", full)
+    assert journal.transcript("s") == shown
+    assert journal.info("s").status == "failed"
+
+
+def full(*_, **__):
+    raise StorageError("the disk is full")
