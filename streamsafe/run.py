@@ -342,7 +342,7 @@ class Run:
         """Decide, tell, wait: the plan is then that of the next attempt; or raise the error."""
         callbacks = self.setup.callbacks
         number = self._made + 1
-        partial = self.completion()
+        error.partial = partial = self.completion()
         plan, decision = self._next(error, partial, number)
         error.will_retry = decision.retry
         record = self._record("failed", error)

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Callable, Optional, Union
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Callable, Optional, Union
 
 from streamsafe.engine import resume as ladder
 from streamsafe.engine.accumulator import TAIL_CHARS
@@ -29,6 +29,9 @@ from streamsafe.setup import Callbacks, Route, Setup
 from streamsafe.stream import Stream
 from streamsafe.wire.http import HttpTransport
 from streamsafe.wire.transport import Transport
+
+if TYPE_CHECKING:
+    from streamsafe.batch import Progress, Result
 
 #: What a program may ask: a prompt, or OpenAI-style messages.
 Prompt = Union[str, Sequence[Mapping[str, Any]], None]
@@ -175,7 +178,10 @@ class StreamSession:
         on_complete: Optional[Callable[[Completion], object]] = None,
         on_retry: Optional[Callable[[Attempt], object]] = None,
         on_stall: Optional[Callable[[float], object]] = None,
+        timeouts: Union[Timeouts, float, None] = None,
+        retry: Union[RetryPolicy, int, None] = None,
         resume: Optional[str] = None,
+        cancel: Optional[Any] = None,
     ) -> Stream:
         """Go on with a stream whose process has gone, from what its journal holds.
 
@@ -190,6 +196,8 @@ class StreamSession:
         callbacks = _callbacks(on_token, on_error, on_complete, on_retry, on_stall)
         observing = self.observers + _observers(observers)
         mode = self.resume_mode if resume is None else ladder.mode_of(resume)
+        clocks = self.timeouts if timeouts is None else Timeouts.of(timeouts)
+        policy = self.retry if retry is None else RetryPolicy.of(retry)
         info = keeping.info(stream_id)
         route = self._route(info.model)
         if info.status != "complete":
@@ -200,14 +208,15 @@ class StreamSession:
             Setup(
                 call=saved.call,
                 routes=(route,),
-                timeouts=self.timeouts,
-                retry=self.retry,
+                timeouts=clocks,
+                retry=policy,
                 resume=mode,
                 limits=self.limits,
                 clock=self._clock,
                 stream_id=stream_id,
                 callbacks=callbacks,
                 observers=observing,
+                cancel=_token(cancel),
                 journal=keeping,
                 saved=saved,
             )
@@ -224,6 +233,52 @@ class StreamSession:
         Callbacks then run on that thread.
         """
         return StreamHandle(self.stream(prompt_or_messages, **arguments), self.limits.max_queue)
+
+    def map(
+        self,
+        prompts: Iterable[Any],
+        *,
+        executor: Optional[Any] = None,
+        max_workers: int = 8,
+        journal: Optional[Any] = None,
+        progress: Union[Callable[[Progress], object], bool, None] = None,
+        name: str = "batch",
+        **same: Any,
+    ) -> Iterator[Result]:
+        """Ask many prompts, some at a time, and iterate their Results in the prompts' order.
+
+        A prompt is what ``stream`` takes, or a mapping with one of ``prompt``, ``messages`` and
+        ``body``, perhaps an ``id``, and parameters of its own. They may be endless: few are read
+        ahead. ``same`` are arguments of ``stream`` for all of them. What fails is a Result with an
+        ``error``; only what the rest would end in as well (a wrong key, no credit) is raised,
+        after the results of what had been asked.
+
+        ``max_workers``: how many are asked at a time, at most. A server that refuses for want of
+        room (429, 503) is asked by fewer, and again once there is room, for up to ten minutes
+        in which it answers nothing. All share a RetryBudget. A broken answer is gone on with or
+        asked for again (``resume="auto"`` means "auto_restart" here).
+
+        ``executor``: any ``concurrent.futures.Executor``, None = threads of its own. Another
+        process takes a pickled session: the key from its environment, no observers. It is not
+        shut down.
+
+        ``journal``: a second run over the same one asks only what has no answer there, and goes on
+        with what has a part of it. ``name`` tells batches in it apart.
+
+        ``progress``: a function that is called with a Progress after each; True for a bar (tqdm);
+        None for one if standard error is a terminal; False for none.
+
+        It works while it is iterated. Leaving the loop cancels what runs. Raises
+        ConfigurationError before anything is sent.
+        """
+        from streamsafe.batch.mapping import mapped
+
+        if executor is None:
+            self._route(self.model)  # the key is wanted here, not in another process
+        return mapped(
+            self, prompts, executor=executor, max_workers=max_workers, journal=journal,
+            progress=progress, name=name, same=same,
+        )  # fmt: skip
 
     def events(
         self,

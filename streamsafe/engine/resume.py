@@ -5,9 +5,10 @@ model, to the next call and the joint that fits it, or to the reason why there i
 
 The rungs, from the surest: the server's own cursor; a prefill that the model goes on from; a
 user message that asks to go on; the question asked again from its start. "auto" takes the
-first two, and only where the profile is sure. No rung leads into a tool call, into reasoning, into
-structured output or into one of several choices: what is finished of the text is kept, the
-rest is asked for again, and a "restart" chunk says so.
+first two, and only where the profile is sure; "auto_restart" takes the last where neither can
+be. No rung leads into a tool call, into reasoning, into structured output or into one of several
+choices: what is finished of the text is kept, the rest is asked for again, and a "restart" chunk
+says so.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from streamsafe.errors import ConfigurationError
 from streamsafe.models import Call, Chunk, Completion
 from streamsafe.providers.base import Profile, Provider
 
-MODES = ("auto", "continue", "restart", "never")
+MODES = ("auto", "continue", "restart", "never", "auto_restart")
 
 #: The names under which a request bounds the answer's length.
 _LENGTHS = ("max_tokens", "max_completion_tokens", "max_output_tokens")
@@ -73,6 +74,8 @@ def plan(
         if found is not None:
             return found
     how = _rung(mode, profile, barred)
+    if not how and mode == "auto_restart":
+        return _again(call, delivered, number)
     if not how:
         return Plan(
             call,

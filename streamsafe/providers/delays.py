@@ -105,16 +105,17 @@ def _from_resets(headers: Mapping[str, str], now: float) -> Optional[float]:
             continue
         told = True
         reset = headers.get(name.replace("remaining", "reset"))
-        wait = _reset(reset, now) if reset and _float(value) == 0 else None
+        wait = until(reset, now) if reset and _float(value) == 0 else None
         if wait is not None:
             waits.append(wait)
     if not told and "x-ratelimit-reset" in headers:  # Cohere
-        return _reset(headers["x-ratelimit-reset"], now)
+        return until(headers["x-ratelimit-reset"], now)
     return max(waits) if waits else None
 
 
-def _reset(value: str, now: float) -> Optional[float]:
-    """A Go duration, an RFC 3339 time, an epoch, or seconds."""
+def until(value: str, now: float) -> Optional[float]:
+    """Seconds until a reset: a Go duration, an RFC 3339 time, an epoch, or seconds; ``now`` is
+    seconds since the epoch."""
     number = _float(value)
     if number is not None:
         if number > _EPOCH_MS:
