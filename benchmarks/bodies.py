@@ -103,7 +103,7 @@ def _token(spec: Spec, number: int) -> str:
         words = "".join(WORDS)
         return (words * (spec.size // len(words) + 1))[: spec.size]
     if spec.payload == "arguments":
-        return '{"path": "src/river.py", "text": "' + "for x in y:\n\t\u6cb3 " * 500 + '"}'
+        return "for x in y:\\n\\t\u6cb3 " * 400  # of a string within the arguments
     return WORDS[number % len(WORDS)]
 
 

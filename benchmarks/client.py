@@ -19,7 +19,7 @@ from benchmarks.bodies import Facts
 
 class Task(NamedTuple):
     """What the runner asks. ``url`` and ``warm`` end where a vendor's SDK wants its base URL to
-    begin; ``core``: the one to run on, or None."""
+    begin, as does ``beside``, the case's other body; ``core``: the one to run on, or None."""
 
     workload: str
     peer: str
@@ -27,19 +27,22 @@ class Task(NamedTuple):
     warm: str
     api: str
     facts: list[Any]
+    beside: Optional[str]
+    beside_facts: Optional[list[Any]]
     arguments: dict[str, Any]
     core: Optional[int]
 
 
 class Job(NamedTuple):
     """What a workload's ``measure`` is given. ``stream(take)`` reads one answer and hands each
-    token to ``take``; it is warm."""
+    token to ``take``; it is warm. ``beside``: the same of the case's other body, if it has one."""
 
     stream: Callable[[Callable[[str], object]], None]
     facts: Facts
     arguments: dict[str, Any]
     peer: str
-    url: str
+    beside: Optional[Callable[[Callable[[str], object]], None]] = None
+    beside_facts: Optional[Facts] = None
 
 
 class WrongText(Exception):
@@ -60,11 +63,12 @@ def run(task: Task) -> dict[str, Any]:
     if task.core is not None:
         os.sched_setaffinity(0, {task.core})
     workload = importlib.import_module(f"benchmarks.workloads.{task.workload}")
-    module = clients.load(task.peer)
-    connect = getattr(workload, "connect", module.connect)
-    module.connect(task.warm, task.api)([].append)
-    stream = connect(task.url, task.api)
-    job = Job(stream, Facts(*task.facts), task.arguments, task.peer, task.url)
+    connect = clients.connector(task.peer)
+    connect(task.warm, task.api)([].append)
+    job = Job(connect(task.url, task.api), Facts(*task.facts), task.arguments, task.peer)
+    if task.beside is not None:
+        facts = Facts(*(task.beside_facts or ()))
+        job = job._replace(beside=connect(task.beside, task.api), beside_facts=facts)
     try:
         return dict(workload.measure(job))
     except WrongText as error:

@@ -102,6 +102,8 @@ class Runner:
         """A server with the case's body, in the lengths that the peers read, and a short one."""
         spec = case.spec or Spec()
         bodies = {"warm": Spec(spec.api, 50)._asdict()}
+        if case.beside is not None:
+            bodies["beside"] = case.beside._asdict()
         for share in {clients.load(peer).SHARE for peer in self._asked(case)}:
             bodies[_body(share)] = _shared(spec, share)._asdict()
         command = [sys.executable, "-m", "benchmarks.server", json.dumps(bodies)]
@@ -138,8 +140,10 @@ class Runner:
         figures: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
         if "wrong" in figures:
             return {"failed": figures["wrong"]}
-        # One was that of the warm-up.
-        return {**figures, "connections": server.connections() - before - 1}
+        if case.spec is not None:
+            # One was that of the warm-up.
+            figures["connections"] = server.connections() - before - 1
+        return figures
 
     def _command(self, workload: str, case: Case, peer: str, server: Server) -> list[str]:
         body = _body(clients.load(peer).SHARE)
@@ -150,6 +154,8 @@ class Runner:
             warm=server.url("warm"),
             api=case.spec.api if case.spec else "chat",
             facts=server.facts[body],
+            beside=server.url("beside") if case.beside is not None else None,
+            beside_facts=server.facts.get("beside"),
             arguments=dict(case.arguments),
             core=self.cores.client,
         )

@@ -8,13 +8,14 @@ Each module here has
 * ``SHARE``: the part of a long stream that is enough to tell what it costs (1, or less if slow);
 * ``connect(url, api)``: the client as a program would set it up once, on which is imported what
   it needs. What it returns is called for each stream with ``take``, to which each token goes.
+  streamsafe's takes a third argument: what to switch on.
 """
 
 from __future__ import annotations
 
 import importlib
 from importlib import metadata
-from typing import Any, Optional
+from typing import Any, Callable, Optional
 
 #: In the order of the table. "streamsafe+..." is streamsafe with something switched on.
 PEERS = (
@@ -29,6 +30,15 @@ def load(peer: str) -> Any:
     if name not in PEERS:
         raise ValueError(f"peer {peer!r}: expected one of {', '.join(PEERS)}")
     return importlib.import_module(f"benchmarks.clients.{name}")
+
+
+def connector(peer: str) -> Callable[[str, str], Any]:
+    """The peer's ``connect``, with what it is to switch on."""
+    connect: Callable[..., Any] = load(peer).connect
+    _, _, extra = peer.partition("+")
+    if not extra:
+        return connect
+    return lambda url, api: connect(url, api, extra)
 
 
 def versions(peer: str) -> Optional[dict[str, str]]:
