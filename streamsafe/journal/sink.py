@@ -58,6 +58,10 @@ class PathSink:
     """A file in UTF-8: ``path.part`` until the answer is whole, then in place of ``path``."""
 
     def __init__(self, path: str) -> None:
+        if os.path.isdir(path) or not os.path.isdir(os.path.dirname(path) or "."):
+            raise ConfigurationError(
+                f"sink={path!r}: expected the path of a file in a directory that exists"
+            )
         self._path = path
         self._part = f"{path}.part"
         self._file: Optional[io.BufferedWriter] = None
@@ -115,7 +119,10 @@ class PathSink:
 
 
 class FileSink:
-    """A file object of the program's, text or binary; it is not closed."""
+    """A file object of the program's, text or binary; it is not closed.
+
+    What its encoding has no bytes for becomes a question mark.
+    """
 
     def __init__(self, file: Any) -> None:
         self._file = file
@@ -134,14 +141,15 @@ class FileSink:
             if restarted and self._chars:
                 self._rewind()
             if text:
-                self._file.write(text.encode("utf-8", "replace") if self._binary else text)
+                self._put(text)
                 self._chars += len(text)
             flush = getattr(self._file, "flush", None)
             if flush is not None:
                 flush()
-        except OSError as error:
+        except (OSError, ValueError) as error:  # ValueError: the program has closed it
+            reason = getattr(error, "strerror", None) or error
             raise StorageError(
-                f"the answer could not be written to {self._file!r}: {error.strerror or error}; "
+                f"the answer could not be written to {self._file!r}: {reason}; "
                 f"{self._chars:,} characters of it are there"
             ) from error
 
@@ -150,6 +158,27 @@ class FileSink:
 
     def abandon(self) -> None:
         """Nothing more."""
+
+    def _put(self, text: str) -> None:
+        if self._binary:
+            self._put_bytes(text.encode("utf-8", "replace"))
+            return
+        try:
+            self._file.write(text)
+        except UnicodeEncodeError:
+            encoding = getattr(self._file, "encoding", None) or "utf-8"
+            self._file.write(text.encode(encoding, "replace").decode(encoding))
+
+    def _put_bytes(self, data: bytes) -> None:
+        if not isinstance(self._file, io.RawIOBase):
+            self._file.write(data)
+            return
+        left = memoryview(data)
+        while left:  # an unbuffered file may take a part
+            taken = self._file.write(left)
+            if not taken:
+                raise BlockingIOError("it takes nothing at the moment")
+            left = left[taken:]
 
     def _place(self) -> int:
         seekable = getattr(self._file, "seekable", None)
