@@ -19,7 +19,7 @@ from streamsafe.models import Call, Completion, Request
 from streamsafe.providers import parts
 from streamsafe.providers.anthropic_events import MessagesDecoder
 from streamsafe.providers.base import Decoder, Profile, Target
-from streamsafe.providers.service import GO_ON, Service, appended, sendable
+from streamsafe.providers.service import Service
 
 VERSION = "2023-06-01"
 
@@ -51,8 +51,27 @@ class Anthropic(Service):
 
     def request(self, call: Call, target: Target) -> Request:
         """POST …/v1/messages. Raises ConfigurationError for messages that it cannot take."""
-        url = target.base_url + self.preset.path
-        return Request("POST", url, _headers(target), self._body(call))
+        request = super().request(call, target)
+        return request.replace(headers=_headers(target))
+
+    def body(self, call: Call) -> dict[str, Any]:
+        """The body; behind a pause with what came before it, as it came."""
+        body = super().body(call)
+        if call.extra.get("paused"):
+            paused = {"role": "assistant", "content": list(call.extra["paused"])}
+            body["messages"] = [*body.get("messages", ()), paused]
+        return body
+
+    def asked(self, call: Call) -> dict[str, Any]:
+        """Messages and parameters in the API's words."""
+        system, messages = translated(call.messages)
+        body = {"messages": messages, **_parameters(call.parameters)}
+        if system and "system" in body:
+            raise ConfigurationError("system: give it as a message or a parameter, not both")
+        if system:
+            body["system"] = system
+        body.setdefault("max_tokens", MAX_TOKENS + _thinking_budget(body))
+        return body
 
     def decoder(self, call: Call) -> Decoder:
         """A new decoder; one behind a pause knows what came before it."""
@@ -82,44 +101,14 @@ class Anthropic(Service):
             return Profile("no")
         return Profile("yes", strips=True)
 
-    def continued(self, call: Call, partial: Completion, how: str) -> Call:
-        """The call that goes on from the text.
-
-        A prefill must not end in white space, and thinking must be off with it: whoever thought
-        was done with it when the text began.
-        """
-        text = sendable(partial.text)
-        if not text.strip():
-            raise ConfigurationError("there is no text yet to go on from")
-        if how == "user_message":
-            said = {"role": "assistant", "content": text}
-            return appended(call, "messages", said, {"role": "user", "content": GO_ON})
-        if how != "prefill":
-            raise self.no_way(how)
-        onward = appended(call, "messages", {"role": "assistant", "content": text.rstrip()})
+    def prefilled(self, call: Call, text: str, partial: Completion) -> Call:
+        """The call with the text last. That must not end in white space, and thinking must be off:
+        whoever thought was done with it when the text began."""
+        onward = super().prefilled(call, text.rstrip(), partial)
         return onward.replace(
             parameters=_without_thinking(onward.parameters),
             body=None if onward.body is None else _without_thinking(onward.body),
         )
-
-    def _body(self, call: Call) -> dict[str, Any]:
-        body: dict[str, Any] = {"model": self.model_of(call)}
-        if call.body is not None:
-            body.update(call.body)
-            body.update(call.parameters)
-        else:
-            system, body["messages"] = translated(call.messages)
-            body.update(_parameters(call.parameters))
-            if system and "system" in body:
-                raise ConfigurationError("system: give it as a message or a parameter, not both")
-            if system:
-                body["system"] = system
-            body.setdefault("max_tokens", MAX_TOKENS + _thinking_budget(body))
-        if call.extra.get("paused"):
-            paused = {"role": "assistant", "content": list(call.extra["paused"])}
-            body["messages"] = [*body.get("messages", ()), paused]
-        body["stream"] = True
-        return body
 
 
 def _headers(target: Target) -> dict[str, str]:

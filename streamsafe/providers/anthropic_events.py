@@ -14,7 +14,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Optional
 
 from streamsafe.models import Chunk, Completion, ServerSentEvent, ToolCallFragment, Usage
-from streamsafe.providers.jsonevents import JSONDecoder, maybe_json
+from streamsafe.providers.facts import maybe_json
+from streamsafe.providers.halves import is_whole, united
+from streamsafe.providers.jsonevents import JSONDecoder
 from streamsafe.providers.pattern import TRIES, Pattern, plain
 from streamsafe.providers.payloads import scan, scanstring
 from streamsafe.providers.toolcalls import as_json
@@ -64,17 +66,20 @@ class MessagesDecoder(JSONDecoder):
         chunks: list[Chunk] = []
         pattern, pieces, hit = self._pattern, self._pieces, False
         before, start, after, known = pattern.parts()
+        kept = self._halves.kept
         for event in events:
             data, raw, text = event[1], None, ""
-            if data.startswith(before) and event[0] != "error" and known["index"] in pieces:
+            if kept:
+                pass  # half a character waits for its other half, on the general way
+            elif data.startswith(before) and event[0] != "error" and known["index"] in pieces:
                 try:
                     text, end = scanstring(data, start)
                 except ValueError:
                     end = 0
-                if end and data[end:] == after:
+                if end and data[end:] == after and (text.isascii() or is_whole(text)):
                     hit, raw = True, _with_text(known, text)
             if raw is None:
-                raw = self._plain(event)
+                raw = None if kept else self._plain(event)
                 if raw is None:
                     chunks += super().feed((event,))
                     if self.failure is not None or self.closed:
@@ -100,6 +105,7 @@ class MessagesDecoder(JSONDecoder):
                 delta["type"] == "text_delta"
                 and payload["type"] == "content_block_delta"
                 and delta["text"].__class__ is str
+                and (delta["text"].isascii() or is_whole(delta["text"]))
                 and payload["index"] in self._pieces
                 and (end == len(data) or not data[end:].strip())
                 and "error" not in payload
@@ -115,8 +121,6 @@ class MessagesDecoder(JSONDecoder):
         kind = payload.get("type") or event
         if kind == "ping":
             return []
-        if kind == "error":
-            return self.fail(payload)
         chunks: list[Chunk] = []
         if kind == "content_block_delta":
             chunks = self._delta(payload)
@@ -272,7 +276,7 @@ class MessagesDecoder(JSONDecoder):
         block = self._open.pop(index, None)
         if block is None:
             return []
-        joined = "".join(self._pieces.pop(index))
+        joined = united("".join(self._pieces.pop(index)))
         chunks: list[Chunk] = []
         grows = _GROWS.get(block.get("type") or "")
         if grows:

@@ -23,9 +23,7 @@ from streamsafe.errors import (
     ServerError,
 )
 from streamsafe.providers.delays import retry_after
-from streamsafe.providers.facts import Facts, body_shown, error_facts, error_payload
-
-__all__ = ["Facts", "api_error", "error_facts", "error_payload", "http_error", "retry_after"]
+from streamsafe.providers.facts import body_shown, error_facts, error_payload
 
 #: By HTTP status: the class, and whether another try may help.
 _BY_STATUS: dict[int, tuple[type[APIError], bool]] = {

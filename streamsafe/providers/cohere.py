@@ -10,11 +10,12 @@ from collections.abc import Mapping
 from typing import Any, Optional
 
 from streamsafe.errors import APIError, AuthenticationError, ConfigurationError
-from streamsafe.models import Call, Chunk, Completion, Request, ToolCallFragment, Usage
+from streamsafe.models import Call, Chunk, Completion, ToolCallFragment, Usage
 from streamsafe.providers import parts
-from streamsafe.providers.base import Decoder, Target
+from streamsafe.providers.base import Decoder
 from streamsafe.providers.jsonevents import JSONDecoder
-from streamsafe.providers.service import GO_ON, Service, appended, sendable
+from streamsafe.providers.payloads import mapping, objects
+from streamsafe.providers.service import Service
 from streamsafe.providers.toolcalls import as_json
 from streamsafe.providers.usage import count
 
@@ -46,17 +47,10 @@ _FOREIGN = frozenset({"input_audio", "file", "video_url", "refusal"})
 class Cohere(Service):
     """The v2 chat API."""
 
-    def request(self, call: Call, target: Target) -> Request:
-        """POST …/v2/chat. Raises ConfigurationError for messages that it cannot take."""
-        body: dict[str, Any] = {"model": self.model_of(call)}
-        if call.body is not None:
-            body.update(call.body)
-            body.update(call.parameters)
-        else:
-            body["messages"] = [_message(said, place) for place, said in enumerate(call.messages)]
-            body.update(_parameters(call.parameters))
-        body["stream"] = True
-        return Request("POST", target.base_url + self.preset.path, target.headers, body)
+    def asked(self, call: Call) -> dict[str, Any]:
+        """Messages and parameters in the API's words."""
+        said = [_message(message, place) for place, message in enumerate(call.messages)]
+        return {"messages": said, **_parameters(call.parameters)}
 
     def decoder(self, call: Call) -> Decoder:
         """A new decoder."""
@@ -76,13 +70,6 @@ class Cohere(Service):
             headers=headers,
             request_id=error.request_id,
         )
-
-    def continued(self, call: Call, partial: Completion, how: str) -> Call:
-        """A prefill is not documented: only a request to go on."""
-        if how != "user_message":
-            raise self.no_way(how)
-        said = {"role": "assistant", "content": sendable(partial.text)}
-        return appended(call, "messages", said, {"role": "user", "content": GO_ON})
 
 
 def _parameters(given: Mapping[str, Any]) -> dict[str, Any]:
@@ -142,9 +129,7 @@ class CohereDecoder(JSONDecoder):
 
     def payload(self, payload: Mapping[str, Any], event: str) -> list[Chunk]:
         """The chunks of one event."""
-        kind = payload.get("type") or event
-        delta = payload.get("delta")
-        delta = delta if isinstance(delta, Mapping) else {}
+        kind, delta = payload.get("type") or event, mapping(payload.get("delta"))
         self.id = self.id or payload.get("id") or None
         if kind == "message-end":
             return self._end(delta, payload)
@@ -170,9 +155,9 @@ class CohereDecoder(JSONDecoder):
             return self.fail(payload)
         self.id = self.id or payload.get("id") or None
         chunks = self._reasoning("tool_plan", message.get("tool_plan"), payload)
-        for part in message.get("content") or ():
+        for part in objects(message.get("content")):
             chunks += self._content(part, payload)
-        for index, call in enumerate(message.get("tool_calls") or ()):
+        for index, call in enumerate(objects(message.get("tool_calls"))):
             chunks += self._call(index, call, payload) + self._call_end(index, payload)
         chunks += _citations(message.get("citations"), payload)
         return chunks + self._end(payload, payload)
@@ -182,7 +167,7 @@ class CohereDecoder(JSONDecoder):
         plan, thought = self.state.get("tool_plan"), self.state.get("thinking")
         if not plan and not thought:
             return None  # then it is as OpenAI's
-        message: dict[str, Any] = {"role": "assistant"}
+        message = completion.replace(message=None).to_message()
         content: list[dict[str, Any]] = []
         if thought:
             content.append({"type": "thinking", "thinking": thought})
@@ -192,12 +177,6 @@ class CohereDecoder(JSONDecoder):
             message["content"] = content
         if plan:
             message["tool_plan"] = plan
-        if completion.tool_calls:
-            message["tool_calls"] = [
-                {"id": c.id, "type": "function",
-                 "function": {"name": c.name, "arguments": c.arguments}}
-                for c in completion.tool_calls
-            ]  # fmt: skip
         return message
 
     def _content(self, content: Any, payload: Mapping[str, Any]) -> list[Chunk]:
@@ -220,8 +199,7 @@ class CohereDecoder(JSONDecoder):
         if not isinstance(call, Mapping):
             return []
         number = self._calls.setdefault(index, len(self._calls))
-        function = call.get("function")
-        function = function if isinstance(function, Mapping) else {}
+        function = mapping(call.get("function"))
         arguments = as_json(function.get("arguments"))
         if arguments:
             self._arguments.add(number)
@@ -259,18 +237,14 @@ class CohereDecoder(JSONDecoder):
 
 def _citations(cited: Any, payload: Mapping[str, Any]) -> list[Chunk]:
     """One citation, or a list of them."""
-    return [
-        Chunk("citation", citation=citation, raw=payload)
-        for citation in (cited if isinstance(cited, list) else [cited])
-        if isinstance(citation, Mapping)
-    ]
+    found = objects(cited if isinstance(cited, list) else [cited])
+    return [Chunk("citation", citation=citation, raw=payload) for citation in found]
 
 
 def usage_of(raw: Mapping[str, Any]) -> Usage:
     """The usage in the project's words: what was used, else what is billed. Cohere's counts are
     sometimes floats."""
-    tokens = raw.get("tokens") or raw.get("billed_units")
-    tokens = tokens if isinstance(tokens, Mapping) else {}
+    tokens = mapping(raw.get("tokens") or raw.get("billed_units"))
     asked, written = _whole(tokens.get("input_tokens")), _whole(tokens.get("output_tokens"))
     cached = _whole(raw.get("cached_tokens"))
     return Usage(asked, written, 0, cached, asked + written, False, dict(raw))

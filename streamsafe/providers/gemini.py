@@ -13,13 +13,13 @@ from typing import Any, Optional
 from urllib.parse import urlsplit
 
 from streamsafe.errors import ConfigurationError
-from streamsafe.models import Call, Completion, Request
+from streamsafe.models import Call, Completion
 from streamsafe.providers import parts
 from streamsafe.providers.base import Decoder, Profile, Target
 from streamsafe.providers.facts import maybe_json
 from streamsafe.providers.gemini_events import MADE_ID, GeminiDecoder
 from streamsafe.providers.presets import Preset
-from streamsafe.providers.service import GO_ON, Service, appended, sendable
+from streamsafe.providers.service import Service, with_query
 
 #: Parameters that stand in ``generationConfig``, by the name that is one for all APIs.
 _CONFIG = {
@@ -71,16 +71,30 @@ _MODES = {"auto": "AUTO", "none": "NONE", "required": "ANY"}
 class Gemini(Service):
     """streamGenerateContent."""
 
+    key = "contents"
+
     def __init__(self, preset: Preset) -> None:
         super().__init__(preset)
         # What is asked for as an event stream may still come as an array: from a gateway that
         # drops the query, or in an error.
         self.framing = "json"
 
-    def request(self, call: Call, target: Target) -> Request:
-        """POST …/models/{model}:streamGenerateContent. Raises ConfigurationError for messages that
-        the API cannot take."""
-        return Request("POST", self._url(call, target), target.headers, self._body(call))
+    def body(self, call: Call) -> dict[str, Any]:
+        """The body; the model stands in the URL, and that it is a stream, too."""
+        body = super().body(call)
+        del body["stream"]
+        body.pop("model", None)
+        if "continuation_token" in call.extra:
+            body["continuationToken"] = call.extra["continuation_token"]
+        return body
+
+    def asked(self, call: Call) -> dict[str, Any]:
+        """Messages and parameters in the API's words."""
+        system, contents = translated(call.messages)
+        body: dict[str, Any] = {"contents": contents}
+        if system:
+            body["systemInstruction"] = {"parts": system}
+        return {**body, **_parameters(call.parameters)}
 
     def decoder(self, call: Call) -> Decoder:
         """A decoder that waits for as many candidates as were asked for."""
@@ -102,20 +116,16 @@ class Gemini(Service):
         return Profile("no")
 
     def continued(self, call: Call, partial: Completion, how: str) -> Call:
-        """The call with the text as the model's turn, last or with a request to go on."""
-        if how not in ("prefill", "user_message"):
-            raise self.no_way(how)
-        text = sendable(partial.text)
-        if not text:
-            raise ConfigurationError("there is no text yet to go on from")
-        turns: list[Mapping[str, Any]] = [{"role": "model", "parts": [{"text": text}]}]
-        if how == "user_message":
-            turns.append({"role": "user", "parts": [{"text": GO_ON}]})
-        onward = appended(call, "contents", *turns)
-        # That nothing more comes is then an answer.
+        """The call that goes on from the text; that nothing more comes is then an answer."""
+        onward = super().continued(call, partial, how)
         return onward.replace(extra={**onward.extra, "empty": True})
 
-    def _url(self, call: Call, target: Target) -> str:
+    def turn(self, role: str, text: str) -> dict[str, Any]:
+        """A turn of the model's or the user's."""
+        return {"role": "model" if role == "assistant" else role, "parts": [{"text": text}]}
+
+    def url(self, call: Call, target: Target, body: Mapping[str, Any]) -> str:
+        """…/models/{model}:streamGenerateContent"""
         base, _, query = target.base_url.partition("?")
         base = base.rstrip("/")
         if self.preset.path and not re.search(r"/v\d\w*$", base):
@@ -124,23 +134,9 @@ class Gemini(Service):
             base += "/publishers/google"
         model = self.model_of(call)
         model = model if "/" in model else f"models/{model}"
-        queries = [query, "alt=sse" if self.preset.framing == "sse" and "alt=" not in query else ""]
-        query = "&".join(filter(None, queries))
-        return f"{base}/{model}:streamGenerateContent" + (f"?{query}" if query else "")
-
-    def _body(self, call: Call) -> dict[str, Any]:
-        if call.body is not None:
-            body = {**call.body, **call.parameters}
-            body.pop("model", None)  # it stands in the URL
-        else:
-            system, contents = translated(call.messages)
-            body = {"contents": contents}
-            if system:
-                body["systemInstruction"] = {"parts": system}
-            body.update(_parameters(call.parameters))
-        if "continuation_token" in call.extra:
-            body["continuationToken"] = call.extra["continuation_token"]
-        return body
+        streamed = self.preset.framing == "sse" and "alt=" not in query
+        url = f"{base}/{model}:streamGenerateContent"
+        return with_query(url, query, "alt=sse" if streamed else "")
 
 
 # -- parameters ----------------------------------------------------------------------------------

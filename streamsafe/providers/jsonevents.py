@@ -12,11 +12,11 @@ from typing import Any, Optional
 from streamsafe.errors import MalformedStreamError
 from streamsafe.models import Chunk, ServerSentEvent
 from streamsafe.providers.base import Decoder
-from streamsafe.providers.classify import api_error, error_facts, retry_after
-from streamsafe.providers.facts import maybe_json
+from streamsafe.providers.classify import api_error
+from streamsafe.providers.delays import retry_after
+from streamsafe.providers.facts import error_facts, maybe_json
+from streamsafe.providers.halves import Halves, may_have_halves
 from streamsafe.providers.payloads import decode, malformed
-
-__all__ = ["JSONDecoder", "maybe_json"]
 
 #: What is kept of lines outside the standard's fields, in characters: enough for any error object.
 _MAX_STRAYS = 64 * 1024
@@ -28,6 +28,7 @@ class JSONDecoder(Decoder):
     def __init__(self) -> None:
         super().__init__()
         self._strays = ""
+        self._halves = Halves()
 
     def feed(self, events: Sequence[ServerSentEvent]) -> list[Chunk]:
         """Chunks of these events, up to a failure or an end mark."""
@@ -44,21 +45,24 @@ class JSONDecoder(Decoder):
                 elif self.skip(error):
                     continue
                 break
+            known = len(chunks)
             self.take(payload, event.event, chunks)
+            if self._halves.kept or may_have_halves(event.data):
+                chunks[known:] = self._halves.mend(chunks[known:])
             if self.failure is not None or self.closed:
                 break
+        if self._halves.kept and (self.failure is not None or self.closed):
+            chunks += self._halves.rest()
         return chunks
 
     def take(self, payload: Any, event: str, chunks: list[Chunk]) -> None:
         """One payload: its error, or its chunks."""
         if isinstance(payload, list) and len(payload) == 1:
             payload = payload[0]
-        if event == "error":
+        if event == "error" or is_error(payload):
             self.fail(payload)
         elif not isinstance(payload, Mapping):
             self.skip(malformed(repr(payload), "expected a JSON object"))
-        elif payload.get("error"):
-            self.fail(payload)
         else:
             chunks += self.payload(payload, event)
 
@@ -90,14 +94,14 @@ class JSONDecoder(Decoder):
                 self.closed = True
             elif not self.finished and self.failure is None and not self._is_error(data):
                 self.strays([line])
-        return []
+        return self._halves.rest()
 
     def _is_error(self, text: str) -> bool:
         """True, with the failure set, for the JSON of an error object."""
         payload = maybe_json(text) if text else None
         if isinstance(payload, list) and len(payload) == 1:
             payload = payload[0]
-        if not isinstance(payload, Mapping) or not payload.get("error"):
+        if not is_error(payload):
             return False
         self.fail(payload)
         return True
@@ -133,3 +137,10 @@ class JSONDecoder(Decoder):
             hint=hint,
         )
         return []
+
+
+def is_error(payload: Any) -> bool:
+    """True for an error object, in the ways that APIs mark one, whatever else is in it."""
+    return isinstance(payload, Mapping) and bool(
+        payload.get("error") or payload.get("type") == "error" or payload.get("object") == "error"
+    )

@@ -10,12 +10,13 @@ from collections.abc import Mapping
 from typing import Any, Optional
 
 from streamsafe.errors import ConfigurationError
-from streamsafe.models import Call, Chunk, Completion, Request, ToolCallFragment, Usage
+from streamsafe.models import Call, Chunk, Completion, ToolCallFragment, Usage
 from streamsafe.providers import parts
-from streamsafe.providers.base import Decoder, Profile, Target
+from streamsafe.providers.base import Decoder
 from streamsafe.providers.facts import maybe_json
 from streamsafe.providers.jsonevents import JSONDecoder
-from streamsafe.providers.service import GO_ON, Service, appended, sendable
+from streamsafe.providers.payloads import mapping, objects
+from streamsafe.providers.service import Service, behind_prompt, extended
 from streamsafe.providers.toolcalls import as_json
 from streamsafe.providers.usage import count
 
@@ -41,33 +42,16 @@ MADE_ID = "ollama-call-"
 class Ollama(Service):
     """``/api/chat``."""
 
-    def request(self, call: Call, target: Target) -> Request:
-        """POST …/api/chat. Raises ConfigurationError for messages that it cannot take."""
-        body: dict[str, Any] = {"model": self.model_of(call)}
-        if call.body is not None:
-            body.update(call.body)
-            body.update(call.parameters)
-        else:
-            body.update(self._asked(call))
-            body.update(_parameters(call.parameters))
-        body["stream"] = True
-        return Request("POST", target.base_url + self.preset.path, target.headers, body)
+    def asked(self, call: Call) -> dict[str, Any]:
+        """Messages and parameters in the API's words."""
+        return {**self.said(call), **_parameters(call.parameters)}
 
     def decoder(self, call: Call) -> Decoder:
         """A new decoder."""
         return OllamaDecoder()
 
-    def continued(self, call: Call, partial: Completion, how: str) -> Call:
-        """The call with the text as the assistant's, last or with a request to go on. Many chat
-        templates go on from a last assistant message, others close the turn."""
-        if how not in ("prefill", "user_message"):
-            raise self.no_way(how)
-        said = {"role": "assistant", "content": sendable(partial.text)}
-        if how == "prefill":
-            return appended(call, "messages", said)
-        return appended(call, "messages", said, {"role": "user", "content": GO_ON})
-
-    def _asked(self, call: Call) -> dict[str, Any]:
+    def said(self, call: Call) -> dict[str, Any]:
+        """What the messages are in the body."""
         names: dict[str, str] = {}
         said = [_message(message, place, names) for place, message in enumerate(call.messages)]
         return {"messages": said}
@@ -77,26 +61,19 @@ class OllamaGenerate(Ollama):
     """``/api/generate``: a prompt as text. With ``raw=True`` the model gets it as it is, and goes
     on exactly from prompt and partial answer; without, the template closes the turn."""
 
-    def profile(self, model: Optional[str]) -> Profile:
-        """A raw prompt has an end to go on from; that the prompt is raw is seen by the call."""
-        return Profile("yes", exact=True, user_message=False)
+    def body(self, call: Call) -> dict[str, Any]:
+        """The body, its prompt with the partial text behind it where there is one."""
+        return extended(super().body(call), call)
 
-    def continued(self, call: Call, partial: Completion, how: str) -> Call:
+    def prefilled(self, call: Call, text: str, partial: Completion) -> Call:
         """The raw prompt with the partial text behind it."""
-        if how != "prefill":
-            raise self.no_way(how)
-        asked = call.body if call.body is not None else {**self._asked(call), **call.parameters}
-        prompt = asked.get("prompt")
-        if not {**asked, **call.parameters}.get("raw") or not isinstance(prompt, str):
+        if not self.body(call).get("raw"):
             raise ConfigurationError(
                 "/api/generate goes on only from a prompt that is rendered: raw=True"
             )
-        text = prompt + sendable(partial.text)
-        if call.body is not None:
-            return call.replace(body={**call.body, "prompt": text})
-        return call.replace(parameters={**call.parameters, "prompt": text})
+        return behind_prompt(self, call, text)
 
-    def _asked(self, call: Call) -> dict[str, Any]:
+    def said(self, call: Call) -> dict[str, Any]:
         """One user message is the prompt, system messages are ``system``."""
         body: dict[str, Any] = {}
         for place, message in enumerate(call.messages):
@@ -196,16 +173,16 @@ class OllamaDecoder(JSONDecoder):
         message = payload.get("message")
         if isinstance(message, Mapping):
             text, thought = message.get("content"), message.get("thinking")
-            calls = message.get("tool_calls") or ()
+            calls = objects(message.get("tool_calls"))
         else:
-            text, thought, calls = payload.get("response"), payload.get("thinking"), ()
+            text, thought, calls = payload.get("response"), payload.get("thinking"), []
         chunks: list[Chunk] = []
         if isinstance(thought, str) and thought:
             self.state["thinking"] = self.state.get("thinking", "") + thought
             chunks.append(Chunk("reasoning", reasoning=thought, raw=payload))
         if isinstance(text, str) and text:
             chunks.append(Chunk("text", text, raw=payload))
-        chunks += [self._call(call, payload) for call in calls if isinstance(call, Mapping)]
+        chunks += [self._call(call, payload) for call in calls]
         if payload.get("done") is True:
             chunks += self._done(payload)
         return chunks or [Chunk("other", raw=payload)]
@@ -234,8 +211,7 @@ class OllamaDecoder(JSONDecoder):
     def _call(self, call: Mapping[str, Any], payload: Mapping[str, Any]) -> Chunk:
         """A tool call, whole, with arguments as an object. An id that is made here is another one
         in each answer."""
-        function = call.get("function")
-        function = function if isinstance(function, Mapping) else {}
+        function = mapping(call.get("function"))
         number = self._calls
         self._calls += 1
         when = "".join(filter(str.isdigit, str(payload.get("created_at") or "")))

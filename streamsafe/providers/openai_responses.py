@@ -15,7 +15,7 @@ from streamsafe.models import Call, Completion, Request
 from streamsafe.providers import parts
 from streamsafe.providers.base import Decoder, Target
 from streamsafe.providers.responses_events import ResponsesDecoder
-from streamsafe.providers.service import GO_ON, Service, appended, sendable
+from streamsafe.providers.service import Service
 from streamsafe.providers.toolcalls import as_json
 
 _RENAMED = {"max_tokens": "max_output_tokens", "max_completion_tokens": "max_output_tokens"}
@@ -27,16 +27,21 @@ _PARTS = {"image_url": "input_image", "file": "input_file", "input_audio": "inpu
 class OpenAIResponses(Service):
     """The Responses API."""
 
+    key = "input"
+
     def request(self, call: Call, target: Target) -> Request:
         """POST …/responses; GET …/responses/{id} for the rest of one, or for its document."""
-        url = target.base_url + self.preset.path
         cursor = call.extra.get("cursor")
         if cursor is None:
-            return Request("POST", url, target.headers, self._body(call))
-        url += f"/{cursor['response_id']}"
+            return super().request(call, target)
+        url = f"{target.base_url}{self.preset.path}/{cursor['response_id']}"
         if not cursor.get("poll"):
             url += f"?stream=true&starting_after={cursor['last_sequence_number']}"
         return Request("GET", url, target.headers)
+
+    def asked(self, call: Call) -> dict[str, Any]:
+        """Messages and parameters in the API's words."""
+        return {"input": translated(call.messages), **_parameters(call.parameters)}
 
     def decoder(self, call: Call) -> Decoder:
         """A decoder; behind a cursor it knows what was received before."""
@@ -45,11 +50,8 @@ class OpenAIResponses(Service):
     def continued(self, call: Call, partial: Completion, how: str) -> Call:
         """Behind the last event ("cursor"); the whole response once it is done ("poll"), of which
         what was received is left out; or a request to go on behind the text ("user_message")."""
-        if how == "user_message":
-            said = {"role": "assistant", "content": sendable(partial.text)}
-            return appended(call, "input", said, {"role": "user", "content": GO_ON})
         if how not in ("cursor", "poll"):
-            raise self.no_way(how)
+            return super().continued(call, partial, how)
         state = partial.provider_state
         if not state.get("background") or not state.get("response_id"):
             raise ConfigurationError("only a response with background=True can be taken up again")
@@ -57,17 +59,6 @@ class OpenAIResponses(Service):
             raise ConfigurationError("the server numbers no events: there is no cursor")
         cursor = {**state, "poll": how == "poll"}
         return call.replace(extra={**call.extra, "cursor": cursor})
-
-    def _body(self, call: Call) -> dict[str, Any]:
-        body: dict[str, Any] = {"model": self.model_of(call)}
-        if call.body is not None:
-            body.update(call.body)
-            body.update(call.parameters)
-        else:
-            body["input"] = translated(call.messages)
-            body.update(_parameters(call.parameters))
-        body["stream"] = True
-        return body
 
 
 def _in_background(call: Call) -> bool:

@@ -1,11 +1,13 @@
 """Payloads: the JSON of one event, decoded quickly and safely.
 
-Here lives the one way in which providers read JSON from the wire.
+Here lives the one way in which providers read JSON from the wire, and the looks into it that hold
+whatever a server sends.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any, Callable
 
 from streamsafe.errors import MalformedStreamError
@@ -30,6 +32,18 @@ def decode(data: str) -> Any:
     if end != len(data) and data[end:].strip():
         raise malformed(data, f"something follows the JSON at {end}")
     return value
+
+
+def mapping(value: Any) -> Mapping[str, Any]:
+    """The value, if it is an object; else an empty one."""
+    return value if isinstance(value, Mapping) else {}
+
+
+def objects(value: Any) -> list[Mapping[str, Any]]:
+    """The objects in a list; none, if it is no list."""
+    if not isinstance(value, list):
+        return []
+    return [item for item in value if isinstance(item, Mapping)]
 
 
 def _slowly(data: str) -> Any:

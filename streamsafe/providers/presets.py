@@ -30,9 +30,11 @@ class Preset(NamedTuple):
     ``kind`` is the path of the provider class, ``module:Class``. ``base_url`` ends where the
     vendor's own SDK ends it. ``keys`` and ``urls`` are the environment variables asked in turn.
     ``auth`` is the header that carries the key, with ``{}`` for it. ``stream_options`` are sent
-    where the caller says nothing else; ``rename`` gives parameters the API's names. ``profiles``
-    are (pattern of the model, Profile), the first that matches; what a prefill needs besides
-    stands in ``prefill_*``.
+    where the caller says nothing else; ``renames`` give parameters the API's names, for models
+    that match a pattern. ``profiles`` are (pattern of the model, Profile), the first that matches;
+    what a prefill needs besides stands in ``prefill_*``, a path among them in place of the
+    version's. ``reasoning`` is the name under which it goes back with tool calls and prefills.
+    ``tokens``: a key that begins so is no key of the service's but a bearer token.
     """
 
     name: str
@@ -45,14 +47,15 @@ class Preset(NamedTuple):
     auth: tuple[str, str] = ("Authorization", "Bearer {}")
     headers: Mapping[str, str] = _NO_MAP
     path: str = "/chat/completions"
-    query: str = ""
     request_ids: tuple[str, ...] = ("x-request-id",)
     stream_options: Mapping[str, Any] = _NO_MAP
-    rename: Mapping[str, str] = _NO_MAP
+    renames: tuple[tuple[str, Mapping[str, str]], ...] = ()
     profiles: tuple[tuple[str, Profile], ...] = ()
     prefill_message: Mapping[str, Any] = _NO_MAP
     prefill_body: Mapping[str, Any] = _NO_MAP
-    prefill_base_url: str = ""
+    prefill_path: str = ""
+    reasoning: str = ""
+    tokens: tuple[str, ...] = ()
     framing: str = "sse"
 
     def profile_of(self, model: Optional[str]) -> Profile:
@@ -62,9 +65,13 @@ class Preset(NamedTuple):
                 return profile
         return Profile()
 
-    def renamed(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    def renamed(self, model: Optional[str], parameters: Mapping[str, Any]) -> dict[str, Any]:
         """The parameters under the API's names."""
-        return {self.rename.get(name, name): value for name, value in parameters.items()}
+        names: dict[str, str] = {}
+        for pattern, renames in self.renames:
+            if re.search(pattern, model or "", re.I):
+                names.update(renames)
+        return {names.get(name, name): value for name, value in parameters.items()}
 
 
 _USAGE = {"include_usage": True}
@@ -72,8 +79,19 @@ _USAGE = {"include_usage": True}
 #: vendor itself it is a third of the bytes.
 _OPENAI_OPTIONS = {"include_usage": True, "include_obfuscation": False}
 _LOCAL = {"needs_key": False, "needs_model": False}
-_TRAILING = (("", Profile("yes")),)
 _UNSURE = (("", Profile("unsure")),)
+_EXACT = (("", Profile("yes", exact=True)),)
+#: A prompt as text: no message asks to go on behind it.
+_TEXT = (("", Profile("yes", exact=True, user_message=False)),)
+#: The models that think refuse the old name, and compatible servers the new one.
+_LENGTH = ((r"^(?:o\d|gpt-[5-9])", {"max_tokens": "max_completion_tokens"}),)
+#: The newest models of these makers refuse a prefill, or take it for a finished turn, through
+#: whatever router.
+_REFUSE = (
+    r"claude-(?:[a-z]+-)*(?:4[.-][6-9]|[5-9]|mythos)"
+    r"|gemini-(?:3\.[6-9]|3\.5-.*lite|[4-9])"
+    r"|gpt-[3-9]|/o\d"
+)
 _EXACT_FLAGS = {"continue_final_message": True, "add_generation_prompt": False}
 
 _ALL = (
@@ -83,6 +101,7 @@ _ALL = (
         keys=("OPENAI_API_KEY",),
         urls=("OPENAI_BASE_URL",),
         stream_options=_OPENAI_OPTIONS,
+        renames=_LENGTH,
     ),
     Preset(
         "openai_responses",
@@ -101,17 +120,18 @@ _ALL = (
         urls=("OPENAI_BASE_URL",),
         path="/completions",
         stream_options=_USAGE,
-        profiles=(("", Profile("yes", exact=True, user_message=False)),),
+        profiles=_TEXT,
     ),
     Preset(
         "azure",
-        base_url="",
+        "azure:Azure",
         keys=("AZURE_OPENAI_API_KEY", "AZURE_OPENAI_AD_TOKEN"),
         urls=("AZURE_OPENAI_ENDPOINT",),
         auth=("api-key", "{}"),
-        query="api-version=2024-10-21",
         request_ids=("apim-request-id", "x-request-id", "x-ms-client-request-id"),
         stream_options=_USAGE,
+        renames=_LENGTH,
+        tokens=("eyJ", "Bearer "),
     ),
     Preset(
         "anthropic",
@@ -145,7 +165,7 @@ _ALL = (
         base_url="https://api.mistral.ai/v1",
         keys=("MISTRAL_API_KEY",),
         request_ids=("x-kong-request-id", "mistral-correlation-id", "x-request-id"),
-        rename={"seed": "random_seed"},
+        renames=(("", {"seed": "random_seed", "max_completion_tokens": "max_tokens"}),),
         profiles=(("", Profile("yes", echoes=True)),),
         prefill_message={"prefix": True},
     ),
@@ -177,7 +197,7 @@ _ALL = (
         needs_key=False,
         path="/api/generate",
         framing="ndjson",
-        profiles=_UNSURE,
+        profiles=_TEXT,
     ),
     Preset(
         "ollama_openai",
@@ -191,20 +211,17 @@ _ALL = (
         "deepseek",
         base_url="https://api.deepseek.com",
         keys=("DEEPSEEK_API_KEY",),
-        profiles=(("", Profile("yes", exact=True)),),
+        profiles=_EXACT,
         prefill_message={"prefix": True},
-        prefill_base_url="https://api.deepseek.com/beta",
+        prefill_path="/beta",
+        reasoning="reasoning_content",
     ),
     Preset(
         "openrouter",
         base_url="https://openrouter.ai/api/v1",
         keys=("OPENROUTER_API_KEY",),
         request_ids=("x-generation-id", "x-request-id"),
-        profiles=(
-            # The newest Claude and Gemini models refuse a prefill, through whatever router.
-            (r"claude-.*(?:4[.-][6-9]|[5-9])|gemini-3\.[6-9]|gpt|/o\d", Profile("no")),
-            ("", Profile("unsure")),
-        ),
+        profiles=((_REFUSE, Profile("no")), *_UNSURE),
     ),
     Preset(
         "groq",
@@ -214,7 +231,7 @@ _ALL = (
     ),
     Preset(
         "together",
-        base_url="https://api.together.xyz/v1",
+        base_url="https://api.together.ai/v1",
         keys=("TOGETHER_API_KEY",),
     ),
     Preset(
@@ -223,7 +240,7 @@ _ALL = (
         keys=("VLLM_API_KEY",),
         **_LOCAL,  # type: ignore[arg-type]
         stream_options=_USAGE,
-        profiles=(("", Profile("yes", exact=True)),),
+        profiles=_EXACT,
         prefill_body=_EXACT_FLAGS,
     ),
     Preset(
@@ -232,7 +249,7 @@ _ALL = (
         keys=("LLAMA_API_KEY",),
         **_LOCAL,  # type: ignore[arg-type]
         stream_options=_USAGE,
-        profiles=(("", Profile("yes", exact=True)),),
+        profiles=_EXACT,
     ),
     Preset(
         "lmstudio",
@@ -359,8 +376,8 @@ def _auth(preset: Preset, key: Optional[str], variables: Mapping[str, str]) -> d
             "can carry; it is not shown here"
         )
     name, form = preset.auth
-    if preset.name == "azure" and (key.startswith("eyJ") or key.startswith("Bearer ")):
-        name, form = "Authorization", "Bearer {}"  # an Entra token, no key of the resource
+    if preset.tokens and key.startswith(preset.tokens):
+        name, form = "Authorization", "Bearer {}"
         key = key.removeprefix("Bearer ")
     headers[name] = form.format(key)
     return headers

@@ -93,8 +93,6 @@ class ResponsesDecoder(JSONDecoder):
             return self._piece(key, payload.get("delta"), payload) or [Chunk("other", raw=payload)]
         if kind == "keepalive":
             return []
-        if kind == "error":
-            return self.fail(payload)
         return self._rare(str(kind), payload) or [Chunk("other", raw=payload)]
 
     def whole(self, payload: Any) -> list[Chunk]:

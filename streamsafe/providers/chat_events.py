@@ -1,0 +1,323 @@
+"""OpenAI Chat Completions, and all who speak like it: what the chunks mean.
+
+Here lives the decoder. The tolerances are those that servers call for: choices without delta,
+content as a list, tool calls without an index, usage anywhere.
+
+Terminal rule: every choice seen (and as many as ``n`` asks for) has a finish reason, and no error
+was seen. ``[DONE]`` is neither needed nor enough: vLLM and TGI send it after an error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Optional
+
+from streamsafe.models import Chunk, Completion, ServerSentEvent, Usage
+from streamsafe.providers.halves import is_whole
+from streamsafe.providers.jsonevents import JSONDecoder, is_error
+from streamsafe.providers.pattern import TRIES, Pattern, plain
+from streamsafe.providers.payloads import mapping, objects, scan, scanstring
+from streamsafe.providers.thoughts import Thoughts, thought_of
+from streamsafe.providers.toolcalls import ToolCalls
+from streamsafe.providers.usage import count, merge
+
+#: Finish reasons in the project's words; unknown ones mean "ended, unknown" and are kept raw.
+FINISH = {
+    "stop": "stop",
+    "eos": "stop",
+    "eos_token": "stop",
+    "stop_sequence": "stop",
+    "length": "length",
+    "model_length": "length",
+    "max_tokens": "length",
+    "tool_calls": "tool_calls",
+    "function_call": "tool_calls",
+    "content_filter": "content_filter",
+}
+
+#: Finish reasons that are failures of the server.
+FAILURES = frozenset({"error", "abort", "aborted", "insufficient_system_resource", "network_error"})
+
+#: The spellings of reasoning in a delta, the first that is there counts: OpenRouter and others
+#: send the same text under two names.
+_REASONING = ("reasoning_content", "reasoning")
+
+_new = tuple.__new__
+
+
+class ChatDecoder(JSONDecoder):
+    """Decodes the chunks of one response."""
+
+    def __init__(self, choices: int = 1, reasoning: str = "") -> None:
+        super().__init__()
+        self._wanted = max(1, choices)
+        self._goes_back_as = reasoning
+        self._seen: dict[int, _Choice] = {}
+        self._usage: dict[str, Any] = {}
+        self._begun = False
+        self._pattern = Pattern()
+        self._thoughts = Thoughts()
+
+    def feed(self, events: Sequence[ServerSentEvent]) -> list[Chunk]:
+        """Chunks of these events, up to a failure."""
+        chunks: list[Chunk] = []
+        pattern, hit, kept = self._pattern, False, self._halves.kept
+        before, start, after, known = pattern.parts()
+        for event in events:
+            data, raw = event[1], None
+            if kept:
+                pass  # half a character waits for its other half, on the general way
+            elif data.startswith(before) and event[0] == "message":
+                try:
+                    text, end = scanstring(data, start)
+                except ValueError:
+                    text = ""
+                if text and data[end:] == after and (text.isascii() or is_whole(text)):
+                    hit, raw = True, _with_content(known, text)
+            if raw is None:
+                raw = None if kept else self._plain(event)
+                if raw is None:
+                    chunks += super().feed((event,))
+                    if self.failure is not None or self.closed:
+                        break
+                    continue
+                text = raw["choices"][0]["delta"]["content"]
+                if pattern.tries and plain(raw, "choices") and plain(raw["choices"][0], "delta"):
+                    pattern.learn(data, raw, "content", text, _with_content)
+                    before, start, after, known = pattern.parts()
+            chunks.append(_new(Chunk, ("text", text, "", None, None, None, 0, raw, "", None, None)))
+        if hit:
+            pattern.tries = TRIES
+        return chunks
+
+    def _plain(self, event: ServerSentEvent) -> Optional[dict[str, Any]]:
+        """The payload if it is one choice's piece of text and nothing else of interest: the
+        common case. All that is not exactly so, broken JSON too, goes the general way."""
+        data = event[1]
+        try:
+            payload, end = scan(data, 0)
+            (choice,) = payload["choices"]
+            ((name, text),) = choice["delta"].items()
+            if (
+                name == "content"
+                and text.__class__ is str
+                and text
+                and (text.isascii() or is_whole(text))
+                and end == len(data)
+                and choice["finish_reason"] is None
+                and choice["index"] == 0
+                and "content_filter_results" not in choice
+                and "error" not in payload
+                and payload.get("usage") is None
+                and self._begun
+                and event[0] == "message"
+            ):
+                return payload  # type: ignore[no-any-return]
+        except (KeyError, TypeError, ValueError, AttributeError, StopIteration, RecursionError):
+            pass
+        return None
+
+    def whole(self, payload: Any) -> list[Chunk]:
+        """A plain answer: the server did not stream."""
+        choices = payload.get("choices") if isinstance(payload, Mapping) else None
+        if not isinstance(choices, list) or is_error(payload):
+            return self.fail(payload)
+        said = [
+            {**choice, "delta": choice.get("message") or {"content": choice.get("text")}}
+            for choice in objects(choices)
+        ]
+        return self.payload({**payload, "choices": said})
+
+    def payload(self, payload: Mapping[str, Any], event: str = "") -> list[Chunk]:
+        """The chunks of one payload, in the order reasoning, text, calls, finish, usage."""
+        self._begun = True
+        self.id = self.id or payload.get("id") or None
+        self.model = self.model or payload.get("model") or None
+        groq = mapping(payload.get("x_groq"))
+        chunks: list[Chunk] = []
+        for choice in objects(payload.get("choices")):
+            if groq.get("error"):
+                choice = {**choice, "finish_reason": None}  # it may look like a good one
+            self._choice(choice, payload, chunks)
+        self._add_usage(payload.get("usage") or groq.get("usage"), payload, chunks)
+        if groq.get("error"):
+            self.fail({"error": groq["error"]})
+        elif self.failure is None:
+            self.finished = len(self._seen) >= self._wanted and all(
+                seen.finish for seen in self._seen.values()
+            )
+        return chunks or [Chunk("other", raw=payload)]
+
+    def message(self, completion: Completion) -> Optional[Mapping[str, Any]]:
+        """The assistant message with what this server wants back; None for the plain one."""
+        message = completion.replace(message=None).to_message()
+        first = self._seen.get(0)
+        if first is not None and first.calls.legacy:
+            function = message.pop("tool_calls")[0]["function"]
+            message["function_call"] = function
+        if self._goes_back_as and completion.tool_calls and completion.reasoning:
+            message[self._goes_back_as] = completion.reasoning
+        message.update(self._thoughts.message(completion.text))
+        return message
+
+    def _choice(
+        self, choice: Mapping[str, Any], payload: Mapping[str, Any], chunks: list[Chunk]
+    ) -> None:
+        index = choice.get("index")
+        index = index if isinstance(index, int) else 0
+        delta = choice.get("delta")
+        if not isinstance(delta, Mapping):
+            delta = {"content": choice.get("text")}
+            bare = "delta" not in choice and "text" not in choice
+            if bare and not choice.get("finish_reason") and not _is_filtered(choice):
+                return  # a note of Azure's asynchronous filter, maybe behind the finish
+        seen = self._seen.get(index)
+        if seen is None:
+            seen = self._seen[index] = _Choice()
+        self._delta(delta, seen, index, payload, chunks)
+        self._finish(choice, seen, index, payload, chunks)
+
+    def _delta(
+        self,
+        delta: Mapping[str, Any],
+        seen: _Choice,
+        index: int,
+        payload: Mapping[str, Any],
+        chunks: list[Chunk],
+    ) -> None:
+        content, cited = delta.get("content"), objects(delta.get("annotations"))
+        reasoning = _reasoning(delta)
+        if not index:
+            self._thoughts.add(delta)
+        if isinstance(content, list):
+            thought, content, references = _parts(content)
+            reasoning += thought
+            cited = references + cited
+        if reasoning:
+            chunks.append(Chunk("reasoning", reasoning=reasoning, index=index, raw=payload))
+        if isinstance(content, str) and content:
+            chunks.append(Chunk("text", content, index=index, raw=payload))
+        refusal = delta.get("refusal")
+        if isinstance(refusal, str) and refusal:
+            seen.refused = True
+            chunks.append(Chunk("refusal", refusal=refusal, index=index, raw=payload))
+        for citation in cited:
+            chunks.append(Chunk("citation", citation=citation, index=index, raw=payload))
+        for fragment in seen.calls.fragments(delta):
+            chunks.append(Chunk("tool_call", tool_call=fragment, index=index, raw=payload))
+
+    def _finish(
+        self,
+        choice: Mapping[str, Any],
+        seen: _Choice,
+        index: int,
+        payload: Mapping[str, Any],
+        chunks: list[Chunk],
+    ) -> None:
+        """The first reason counts, but for a filter that strikes behind it."""
+        reason = choice.get("finish_reason")
+        reason = reason if isinstance(reason, str) else ""
+        if reason.lower() in FAILURES:
+            self.fail({"error": {"message": f"finish_reason {reason!r}", "type": reason}})
+            return
+        filtered = not seen.filtered and (reason == "content_filter" or _is_filtered(choice))
+        seen.filtered = seen.filtered or filtered
+        if seen.finish is not None:
+            if not filtered:
+                return
+            reason = "content_filter"
+        elif not reason:
+            return
+        seen.finish = reason
+        finish = seen.normal(reason)
+        chunks.append(
+            Chunk(
+                "finish", finish_reason=finish, index=index, raw=payload, raw_finish_reason=reason
+            )
+        )
+        if not index:
+            self.state.update(self._thoughts.state())
+
+    def _add_usage(self, usage: Any, payload: Mapping[str, Any], chunks: list[Chunk]) -> None:
+        if isinstance(usage, Mapping) and usage:
+            merge(self._usage, usage)
+            chunks.append(Chunk("usage", usage=chat_usage(self._usage), raw=payload))
+
+
+class _Choice:
+    """What is remembered of one choice."""
+
+    __slots__ = ("finish", "refused", "filtered", "calls")
+
+    def __init__(self) -> None:
+        self.finish: Optional[str] = None
+        self.refused = False
+        self.filtered = False
+        self.calls = ToolCalls()
+
+    def normal(self, reason: str) -> str:
+        """The finish reason in the project's words."""
+        normal = "content_filter" if self.filtered else FINISH.get(reason.lower(), "stop")
+        if normal == "stop" and self.refused:
+            return "refusal"
+        return "tool_calls" if normal == "stop" and self.calls.begun else normal
+
+
+def _with_content(payload: dict[str, Any], text: str) -> dict[str, Any]:
+    """The payload of a piece of text, with another text."""
+    payload = payload.copy()  # half the price of unpacking it
+    choice = payload["choices"][0].copy()
+    delta = choice["delta"].copy()
+    delta["content"], choice["delta"], payload["choices"] = text, delta, [choice]
+    return payload
+
+
+def chat_usage(raw: Mapping[str, Any]) -> Usage:
+    """The family's usage in the project's words."""
+    asked, written = count(raw.get("prompt_tokens")), count(raw.get("completion_tokens"))
+    out = mapping(raw.get("completion_tokens_details"))
+    cached = mapping(raw.get("prompt_tokens_details")).get("cached_tokens")
+    return Usage(
+        asked,
+        written,
+        count(out.get("reasoning_tokens")),
+        count(cached if cached is not None else raw.get("prompt_cache_hit_tokens")),
+        count(raw.get("total_tokens")) or asked + written,
+        False,
+        dict(raw),
+    )
+
+
+def _is_filtered(choice: Mapping[str, Any]) -> bool:
+    """Azure: what the filters say of a choice, each of its own kind."""
+    results = mapping(choice.get("content_filter_results"))
+    return any(mapping(result).get("filtered") is True for result in results.values())
+
+
+def _reasoning(delta: Mapping[str, Any]) -> str:
+    for name in _REASONING:
+        value = delta.get(name)
+        if isinstance(value, str) and value:
+            return value
+    pieces = []
+    for detail in objects(delta.get("reasoning_details")):
+        text = detail.get("text") or detail.get("summary")
+        pieces.append(text if isinstance(text, str) else "")
+    return "".join(pieces)
+
+
+def _parts(content: list[Any]) -> tuple[str, str, list[Mapping[str, Any]]]:
+    """Mistral's content lists: reasoning, text, references."""
+    reasoning, text, cited = "", "", []
+    for part in content:
+        if isinstance(part, str):
+            text += part
+        elif not isinstance(part, Mapping):
+            continue
+        elif part.get("type") == "thinking":
+            reasoning += thought_of(part)
+        elif part.get("type") == "reference":
+            cited.append(part)
+        elif isinstance(part.get("text"), str):
+            text += part["text"]
+    return reasoning, text, cited
