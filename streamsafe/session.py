@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Callable, Optional, Union
 
 from streamsafe.engine import resume as ladder
@@ -244,7 +244,7 @@ class StreamSession:
         progress: Union[Callable[[Progress], object], bool, None] = None,
         name: str = "batch",
         **same: Any,
-    ) -> Iterator[Result]:
+    ) -> Generator[Result, None, None]:
         """Ask many prompts, some at a time, and iterate their Results in the prompts' order.
 
         A prompt is what ``stream`` takes, or a mapping with one of ``prompt``, ``messages`` and

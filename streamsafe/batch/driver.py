@@ -10,7 +10,7 @@ from __future__ import annotations
 import queue
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sized
+from collections.abc import Generator, Iterable, Mapping, Sized
 from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future, ThreadPoolExecutor
 from typing import Any, NamedTuple, Optional
 
@@ -83,7 +83,7 @@ class Driver:
         self._exhausted = False
         self._hopeless: Optional[StreamingError] = None
 
-    def results(self) -> Iterator[Result]:
+    def results(self) -> Generator[Result, None, None]:
         """The results in the order of the prompts; see ``StreamSession.map``."""
         own = self._executor is None
         try:

@@ -45,6 +45,8 @@ def item_of(index: int, given: Any) -> Item:
     words), and may have an ``id`` or ``custom_id``; all else are parameters of the request. Lines
     of OpenAI's and Anthropic's batch files are such mappings.
     """
+    if isinstance(given, ConfigurationError):  # what a file's reader found wrong
+        raise given
     if not isinstance(given, Mapping):
         return Item(index, str(index), given, {"prompt_or_messages": given})
     fields = dict(given)

@@ -6,7 +6,7 @@ Here lives the checking of what the program said, before anything is asked.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Mapping
 from typing import Any, Optional, Protocol
 
 from streamsafe.batch import retrying
@@ -46,7 +46,7 @@ def mapped(
     progress: Wanted,
     name: str,
     same: Mapping[str, Any],
-) -> Iterator[Result]:
+) -> Generator[Result, None, None]:
     """See ``StreamSession.map``."""
     _check(prompts, executor, max_workers, name, same)
     arguments = dict(same)

@@ -68,8 +68,23 @@ class Bar(Reporter):
             self._bar.close()
 
 
+class Count(Reporter):
+    """One line on a terminal, where there is no tqdm."""
+
+    def show(self, progress: Progress) -> None:
+        """Write over what it said before."""
+        of = "" if progress.total is None else f" of {progress.total:,}"
+        failed = f", {progress.failed:,} failed" if progress.failed else ""
+        sys.stderr.write(f"\r{progress.done:,}{of} answers{failed}")
+        sys.stderr.flush()
+
+    def close(self) -> None:
+        """Leave the line as it stands."""
+        sys.stderr.write("\n")
+
+
 def reporter(wanted: Wanted) -> Reporter:
-    """None: a bar where tqdm is installed and standard error is a terminal. True: a bar in any
+    """None: a bar if standard error is a terminal, or a count without tqdm. True: a bar in any
     case, or ConfigurationError without tqdm. False: nothing. A function: that."""
     if wanted is False or (wanted is None and not sys.stderr.isatty()):
         return Reporter()
@@ -78,7 +93,7 @@ def reporter(wanted: Wanted) -> Reporter:
             return Bar(importlib.import_module("tqdm"))
         except ImportError as error:
             if wanted is None:
-                return Reporter()
+                return Count()
             raise ConfigurationError(
                 'progress=True wants tqdm: pip install "streamsafe[tqdm]"'
             ) from error

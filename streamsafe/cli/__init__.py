@@ -19,6 +19,7 @@ from streamsafe.errors import ConfigurationError
 COMMANDS = {
     "demo": "watch an answer survive a 429, a reset, a stall and a broken event (no key needed)",
     "chat": "stream one answer to standard output",
+    "batch": "ask many prompts, some at a time, and write their answers in order",
 }
 
 #: Exit codes, the same for all commands.
