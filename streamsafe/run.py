@@ -21,6 +21,7 @@ from streamsafe.engine.timing import Deadline
 from streamsafe.errors import (
     APIError,
     ConfigurationError,
+    IncompleteStreamError,
     LimitExceededError,
     ResumeError,
     StreamCancelledError,
@@ -51,6 +52,13 @@ from streamsafe.models import (
 )
 from streamsafe.notices import Notices, ProgramError
 from streamsafe.setup import Route, Setup
+
+#: A server that has let the events go is asked whether the answer is done after 1 s, 2 s, 4 s ...
+#: and then every 15 s: OpenAI's own example polls every 2 s, and an attempt is an attempt.
+POLL_BASE, POLL_CAP = 1.0, 15.0
+
+#: Rungs of what the server keeps of one answer.
+KEPT = ("cursor", "poll")
 
 #: How often a cancel token of the program's own kind is looked at, in seconds.
 TOKEN_LOOK = 0.1
@@ -97,6 +105,8 @@ class Run:
         self._chars_before = 0
         self._waited = 0.0
         self._failures = 0
+        self._polls = 0
+        self._lapsed: set[str] = set()  # rungs that the server has let go, for this answer alone
         self._malformed = 0
         self._seams: list[Seam] = []
         self._spent: Optional[Usage] = None
@@ -259,6 +269,9 @@ class Run:
             self._waited,
         )
         self._made += 1
+        if self._plan.how not in KEPT:
+            self._lapsed.clear()  # the server begins, and keeps, an answer anew
+            self._polls = 0
         self._accumulator.usage = None
         self._chars_before = self._accumulator.output_chars()
         self._recorded = False
@@ -363,8 +376,12 @@ class Run:
         if self._was_barred(error):
             plan = self._planned(partial, number)
             return plan, Decision(not plan.refusal, 0.0, "the model refuses to be continued so")
-        self._failures += 1
         plan = self._planned(partial, number)
+        wait = min(POLL_CAP, POLL_BASE * 2**self._polls)
+        if self._may_ask_again(error, wait):
+            self._polls += 1
+            return plan, Decision(True, wait, "the server is still at it")
+        self._failures += 1
         decision = Decision(False, 0.0, plan.refusal)
         if not plan.refusal:
             decision = setup.retry.decide(
@@ -390,18 +407,30 @@ class Run:
             self._accumulator.has_content,
             route.provider,
             number,
-            frozenset(rung for name, rung in route.barred if name == model),
+            frozenset(self._lapsed.union(rung for name, rung in route.barred if name == model)),
         )
 
     def _was_barred(self, error: StreamingError) -> bool:
         """The server refused the way of going on itself: that is learnt, and is no failure."""
         how = self._plan.how
-        if how not in ("prefill", "cursor") or not isinstance(error, APIError):
+        if isinstance(error, APIError) and error.in_stream:
+            self._lapsed.update(KEPT)  # what the server keeps is the failure
+        if how not in (*KEPT, "prefill") or not isinstance(error, APIError):
             return False
-        if error.in_stream or error.status not in (400, 404, 422):
+        if error.in_stream or error.status not in (400, 404, 410, 422):
             return False
-        self._route.barred.add((self._route.model, how))
+        if how == "prefill":
+            self._route.barred.add((self._route.model, how))
+        else:
+            self._lapsed.add(how)
         return True
+
+    def _may_ask_again(self, error: StreamingError, wait: float) -> bool:
+        """The whole answer was asked for, and there is none yet: no failure either."""
+        if self._plan.how != "poll" or not isinstance(error, IncompleteStreamError):
+            return False
+        left = self._deadline.remaining()
+        return self._made < self.setup.retry.max_attempts and (left is None or wait < left)
 
     def _may_fall_back(self, error: StreamingError) -> bool:
         if len(self._routes) < 2 or isinstance(error, (LimitExceededError, ConfigurationError)):

@@ -1,11 +1,13 @@
 """No token lost, none twice: every strategy, cut at every byte; journals; processes killed."""
 
+import json
 import os
 import random
 import signal
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 
 import pytest
 
@@ -390,3 +392,142 @@ def test_a_sink_of_the_wrong_kind_is_named(server):
         session(server).stream("Hi", sink=3)
     with pytest.raises(ConfigurationError, match="keep="):
         session(server).stream("Hi", keep="some")
+
+
+# -- what the server keeps, and what the API itself has go on --------------------------------------
+
+
+SAMPLES = Path(__file__).parent / "samples"
+PART1, PART2 = (
+    (SAMPLES / f"openai_responses_background_part{part}.sse").read_bytes() for part in (1, 2)
+)
+BEGUN = PART1[: PART1.index(b"event: response.output_text.delta")]
+KITES = "Seven kites 🪁 over the harbour, each tugging a different colour of wind."
+
+
+def document(status, text=""):
+    """A response as GET /responses/{id} gives it."""
+    content = [{"type": "output_text", "text": text, "annotations": []}]
+    item = {"type": "message", "id": "msg_1", "role": "assistant", "content": content}
+    return reply(
+        200,
+        json={
+            "id": "resp_0a1b2c3dsample", "object": "response", "status": status, "error": None,
+            "model": "gpt-5.5", "output": [item] if text else [],
+            "usage": {"input_tokens": 25, "output_tokens": 24} if text else None,
+        },
+    )  # fmt: skip
+
+
+def paths_of(server):
+    return [(request.method, request.path) for request in server.requests]
+
+
+def test_a_background_response_is_taken_up_behind_its_last_event(server):
+    server.expect(stream(PART1, then=rst()), stream(PART2))
+    completion = session(server, "openai_responses").complete("Hi", background=True)
+    assert completion.text == KITES
+    assert completion.seams[0].how == "cursor"
+    assert paths_of(server) == [
+        ("POST", "/v1/responses"),
+        ("GET", "/v1/responses/resp_0a1b2c3dsample?stream=true&starting_after=11"),
+    ]
+
+
+def test_where_the_window_is_over_the_response_is_polled_until_it_is_done(server, monkeypatch):
+    monkeypatch.setattr("streamsafe.run.POLL_BASE", 0.01)
+    gone = reply(404, json={"error": {"message": "no longer streamable", "code": "not_found"}})
+    server.expect(
+        stream(PART1, then=rst()), gone, *[document("in_progress")] * 5,
+        document("completed", KITES),
+    )  # fmt: skip
+    retry = RetryPolicy(max_retries=1, base=0.0)
+    answer = session(server, "openai_responses", retry=retry).stream("Hi", background=True)
+    assert text_of(answer) == answer.completion.text == KITES
+    assert answer.completion.finish_reason == "stop"
+    assert answer.completion.seams[0].how == "poll"
+    assert set(paths_of(server)[2:]) == {("GET", "/v1/responses/resp_0a1b2c3dsample")}
+
+
+def test_nothing_delivered_is_no_reason_for_a_second_generation(server):
+    server.expect(stream(BEGUN, then=rst()), stream(PART1[len(BEGUN) :], PART2))
+    assert session(server, "openai_responses").complete("Hi", background=True).text == KITES
+    assert [method for method, _ in paths_of(server)] == ["POST", "GET"]
+
+
+def test_a_response_that_failed_is_not_taken_up_again(server):
+    failed = {"status": "failed", "error": {"code": "server_error", "message": "no GPU"}}
+    event = {"type": "response.failed", "sequence_number": 2, "response": failed}
+    server.expect(
+        stream(BEGUN, f"event: response.failed\ndata: {json.dumps(event)}\n\n".encode()),
+        stream(PART1, PART2),
+    )
+    completion = session(server, "openai_responses").complete("Hi", background=True)
+    assert completion.text == KITES
+    assert [method for method, _ in paths_of(server)] == ["POST", "POST"]
+
+
+def test_an_answer_that_gemini_cuts_by_protocol_is_followed(server):
+    first = (SAMPLES / "gemini_continuation.sse").read_bytes()
+    last = (SAMPLES / "gemini_basic.sse").read_bytes()
+    server.expect(stream(first), stream(last))
+    asking = StreamSession("gemini", base_url=server.url, api_key="k", model="m", retry=QUICK)
+    completion = asking.complete("Hi")
+    assert completion.text.startswith("Part one ends here and")
+    assert len(completion.text) > len("Part one ends here and")
+    assert completion.outcome is Outcome.COMPLETE and completion.finish_reason == "stop"
+    one, other = (request.json for request in server.requests)
+    assert other == {**one, "continuationToken": "AQIDc2FtcGxl"}
+    assert completion.usage_total.output_tokens > completion.usage.output_tokens
+
+
+def test_a_pause_of_anthropics_server_tools_is_followed(server):
+    def message(*texts, stop):
+        events = [{"type": "message_start", "message": {"id": "m1", "model": "m", "usage": {}}}]
+        for index, text in enumerate(texts):
+            block, delta = {"type": "text", "text": ""}, {"type": "text_delta", "text": text}
+            events += [
+                {"type": "content_block_start", "index": index, "content_block": block},
+                {"type": "content_block_delta", "index": index, "delta": delta},
+                {"type": "content_block_stop", "index": index},
+            ]
+        events.append({"type": "message_delta", "delta": {"stop_reason": stop}, "usage": {}})
+        events.append({"type": "message_stop"})
+        return [f"event: {e['type']}\ndata: {json.dumps(e)}\n\n".encode() for e in events]
+
+    server.expect(
+        stream(message("I look. ", stop="pause_turn")), stream(message("Found.", stop="end_turn"))
+    )
+    asking = StreamSession("anthropic", base_url=server.url, api_key="k", model="m", retry=QUICK)
+    completion = asking.complete("Hi", max_tokens=9)
+    assert completion.text == "I look. Found." and completion.finish_reason == "stop"
+    assert server.requests[1].json["messages"][1:] == [
+        {"role": "assistant", "content": [{"type": "text", "text": "I look. "}]}
+    ]
+
+
+# -- fallbacks in mid-answer -----------------------------------------------------------------------
+
+
+def test_another_model_goes_on_in_mid_answer_where_that_was_asked_for(server):
+    with FaultServer() as other:
+        server.expect(stream(EVENTS[:5], then=rst()), reply(401))
+        other.handle(lambda r: stream(openai_chat(exact(prefix_of(r)), model="m2")))
+        second = session(other, "vllm", model="m2")
+        first = session(server, "openai", resume="continue")
+        answer = first.stream("Hi", fallbacks=[second])
+        assert text_of(answer) == answer.completion.text == TEXT
+        assert (answer.completion.provider, answer.completion.model) == ("vllm", "m2")
+        assert [(a.provider, a.outcome) for a in answer.attempts] == [
+            ("openai", "failed"), ("openai", "failed"), ("vllm", "complete"),
+        ]  # fmt: skip
+        assert answer.completion.seams[-1].attempt == 3
+
+
+def test_structured_output_is_asked_for_again_and_never_gone_on_with(server):
+    whole = openai_chat('{"owl": "eagle owl"}')
+    server.expect(stream(whole[:3], then=rst()), stream(whole))
+    asked = {"type": "json_object"}
+    answer = session(server, "vllm").stream("Hi", response_format=asked)
+    assert text_of(answer) == answer.completion.text == '{"owl": "eagle owl"}'
+    assert [len(request.json["messages"]) for request in server.requests] == [1, 1]

@@ -3,8 +3,9 @@
 Here lives the ladder: from the call, what has been delivered, and what the provider says of the
 model, to the next call and the joint that fits it, or to the reason why there is none.
 
-The rungs, from the surest: the server's own cursor; a prefill that the model goes on from; a
-user message that asks to go on; the question asked again from its start. "auto" takes the
+The rungs, from the surest: the server's own cursor, or where it has let the events go, the whole
+answer once it is done ("poll"); a prefill that the model goes on from; a user message that asks
+to go on; the question asked again from its start. "auto" takes the
 first two, and only where the profile is sure; "auto_restart" takes the last where neither can
 be. No rung leads into a tool call, into reasoning, into structured output or into one of several
 choices: what is finished of the text is kept, the rest is asked for again, and a "restart" chunk
@@ -59,20 +60,22 @@ def plan(
     """The way on after a failure.
 
     ``call`` is the first one; ``delivered`` what the program has; ``number`` the next attempt's;
-    ``barred`` the rungs that this model has turned out to refuse. Nothing delivered: always a
-    plain retry.
+    ``barred`` the rungs that this model has turned out to refuse. Nothing delivered: a plain
+    retry, unless the server keeps what it has begun: asked again it would begin a second one.
     """
-    if not has_content:
+    if not has_content and mode in ("never", "restart"):
         return Plan(call)
     if mode == "never":
         return Plan(call, refusal="part of the answer was delivered (resume='never')")
     if mode == "restart":
         return _again(call, delivered, number)
     profile = provider.profile(call.model)
-    if profile.cursor and "cursor" not in barred:
-        found = _by_cursor(call, delivered, provider, number)
+    for kept in ("cursor", "poll") if profile.cursor else ():
+        found = _kept(call, delivered, provider, number, kept) if kept not in barred else None
         if found is not None:
             return found
+    if not has_content:
+        return Plan(call)
     how = _rung(mode, profile, barred)
     if not how and mode == "auto_restart":
         return _again(call, delivered, number)
@@ -100,15 +103,15 @@ def _again(call: Call, delivered: Completion, number: int) -> Plan:
     return Plan(call, Restart(delivered, number), how="restart")
 
 
-def _by_cursor(
-    call: Call, delivered: Completion, provider: Provider, number: int
+def _kept(
+    call: Call, delivered: Completion, provider: Provider, number: int, how: str
 ) -> Optional[Plan]:
-    """The server kept the stream; None if it gave no cursor yet."""
+    """The server kept the stream or the answer; None if it did not say where."""
     try:
-        onward = provider.continued(call, delivered, "cursor")
+        onward = provider.continued(call, delivered, how)
     except ConfigurationError:
         return None
-    return Plan(onward, Continued(delivered, number, how="cursor", exact=True), how="cursor")
+    return Plan(onward, Continued(delivered, number, how=how, exact=True), how=how)
 
 
 def _onward(

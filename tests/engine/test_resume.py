@@ -52,6 +52,14 @@ def test_nothing_delivered_is_always_a_plain_retry(mode):
     assert made == (CALL, None, "", "")
 
 
+def test_what_the_server_keeps_is_not_begun_a_second_time():
+    kept = Fake(cursor="seq")
+    assert plan("auto", CALL, delivered(), False, kept, 2).how == "cursor"
+    assert plan("never", CALL, delivered(), False, kept, 2) == (CALL, None, "", "")
+    kept = Fake(cannot=["cursor", "poll"], cursor="seq")
+    assert plan("auto", CALL, delivered(), False, kept, 2) == (CALL, None, "", "")
+
+
 def test_never_is_never():
     assert "never" in planned("never", Fake(prefill="yes", cursor="seq")).refusal
 
@@ -62,7 +70,10 @@ def test_auto_takes_the_cursor_first():
 
 
 def test_without_a_cursor_to_begin_with_the_next_rung_is_taken():
-    assert planned("auto", Fake(cannot=["cursor"], prefill="yes", cursor="seq")).how == "prefill"
+    kept = Fake(cannot=["cursor"], prefill="yes", cursor="seq")
+    assert planned("auto", kept).how == "poll"
+    kept = Fake(cannot=["cursor", "poll"], prefill="yes", cursor="seq")
+    assert planned("auto", kept).how == "prefill"
 
 
 def test_auto_goes_on_only_where_the_profile_is_sure():
