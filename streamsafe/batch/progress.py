@@ -71,16 +71,22 @@ class Bar(Reporter):
 class Count(Reporter):
     """One line on a terminal, where there is no tqdm."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._shown = False
+
     def show(self, progress: Progress) -> None:
         """Write over what it said before."""
         of = "" if progress.total is None else f" of {progress.total:,}"
         failed = f", {progress.failed:,} failed" if progress.failed else ""
         sys.stderr.write(f"\r{progress.done:,}{of} answers{failed}")
         sys.stderr.flush()
+        self._shown = True
 
     def close(self) -> None:
         """Leave the line as it stands."""
-        sys.stderr.write("\n")
+        if self._shown:
+            sys.stderr.write("\n")
 
 
 def reporter(wanted: Wanted) -> Reporter:
