@@ -18,6 +18,7 @@ from streamsafe.providers import parts
 from streamsafe.providers.base import Decoder, Profile, Target
 from streamsafe.providers.facts import maybe_json
 from streamsafe.providers.gemini_events import MADE_ID, GeminiDecoder
+from streamsafe.providers.payloads import mapping
 from streamsafe.providers.presets import Preset
 from streamsafe.providers.service import Service, with_query
 
@@ -84,6 +85,12 @@ class Gemini(Service):
         body = super().body(call)
         del body["stream"]
         body.pop("model", None)
+        calling = mapping(mapping(body.get("toolConfig")).get("functionCallingConfig"))
+        if calling.get("streamFunctionCallArguments"):
+            raise ConfigurationError(
+                "streamFunctionCallArguments: arguments in pieces by JSON path are not read here; "
+                "leave it out, and each call comes whole"
+            )
         if "continuation_token" in call.extra:
             body["continuationToken"] = call.extra["continuation_token"]
         return body
@@ -99,8 +106,7 @@ class Gemini(Service):
     def decoder(self, call: Call) -> Decoder:
         """A decoder that waits for as many candidates as were asked for."""
         given = {**(call.body or {}), **call.parameters}
-        config = given.get("generationConfig")
-        count = config.get("candidateCount") if isinstance(config, Mapping) else None
+        count = mapping(given.get("generationConfig")).get("candidateCount")
         wanted = given.get("n", given.get("candidateCount", count))
         return GeminiDecoder(wanted if isinstance(wanted, int) else 1, call.extra)
 

@@ -13,7 +13,9 @@ from collections.abc import Mapping
 from typing import Any, Optional
 
 from streamsafe.models import Chunk, Completion, ToolCallFragment, Usage
+from streamsafe.providers.halves import united
 from streamsafe.providers.jsonevents import JSONDecoder
+from streamsafe.providers.payloads import mapping, objects
 from streamsafe.providers.toolcalls import as_json
 from streamsafe.providers.usage import count, merge
 
@@ -50,22 +52,21 @@ class GeminiDecoder(JSONDecoder):
         self._calls: dict[int, int] = {0: before.get("calls", 0)}
         self._usage: dict[str, Any] = {}
         self._cited: list[Any] = []
-        if before.get("parts"):
-            self.state["parts"] = [dict(part) for part in before["parts"]]
+        self._kept = _Parts()
+        for part in before.get("parts") or ():
+            self._kept.add(part)
 
     def payload(self, payload: Mapping[str, Any], event: str) -> list[Chunk]:
         """Parts, then usage, then the finish of each candidate."""
         self.id = self.id or payload.get("responseId") or None
         self.model = self.model or payload.get("modelVersion") or None
-        candidates = payload.get("candidates")
-        candidates = candidates if isinstance(candidates, list) else []
+        candidates = objects(payload.get("candidates"))
         chunks: list[Chunk] = []
         for candidate in candidates:
-            if isinstance(candidate, Mapping):
-                chunks += self._content(candidate, payload)
+            chunks += self._content(candidate, payload)
         chunks += self._add_usage(payload)
         for candidate in candidates:
-            if isinstance(candidate, Mapping) and self.failure is None:
+            if self.failure is None:
                 chunks += self._finish(candidate, payload)
         if not candidates:
             chunks += self._blocked(payload)
@@ -91,7 +92,7 @@ class GeminiDecoder(JSONDecoder):
     def message(self, completion: Completion) -> Optional[Mapping[str, Any]]:
         """The model's turn in the API's parts; with the text of earlier attempts, where there
         were any. Its tool calls stand beside it in OpenAI's form, for the ids."""
-        made = self.state.get("parts") or []
+        made = self._kept.whole()
         texts = [part["text"] for part in made if _is_text(part)]
         if "".join(texts) != completion.text:
             kept = [part for part in made if not _is_text(part)]
@@ -100,28 +101,18 @@ class GeminiDecoder(JSONDecoder):
             made = [*kept[:place], *text, *kept[place:]]
         if not made:
             return None
-        message: dict[str, Any] = {
-            "role": "assistant", "content": completion.text or None, "parts": made
-        }  # fmt: skip
-        if completion.tool_calls:
-            message["tool_calls"] = [
-                {"id": c.id, "type": "function",
-                 "function": {"name": c.name, "arguments": c.arguments}}
-                for c in completion.tool_calls
-            ]  # fmt: skip
-        return message
+        message = completion.replace(message=None).to_message()
+        message.pop("refusal", None)
+        return {**message, "parts": made}
 
     # -- parts -------------------------------------------------------------------------------
 
     def _content(self, candidate: Mapping[str, Any], payload: Mapping[str, Any]) -> list[Chunk]:
         index = _index(candidate)
-        content = candidate.get("content")
-        parts = content.get("parts") if isinstance(content, Mapping) else None
         chunks: list[Chunk] = []
         self._seen.add(index)
-        for part in parts if isinstance(parts, list) else ():
-            if isinstance(part, Mapping):
-                chunks += self._part(part, index, payload)
+        for part in objects(mapping(candidate.get("content")).get("parts")):
+            chunks += self._part(part, index, payload)
         for citation in _citations(candidate):
             if citation not in self._cited:  # later chunks repeat the earlier ones'
                 self._cited.append(citation)
@@ -132,7 +123,7 @@ class GeminiDecoder(JSONDecoder):
         self, part: Mapping[str, Any], index: int, payload: Mapping[str, Any]
     ) -> list[Chunk]:
         if not index:
-            self._keep(part)
+            self._kept.add(part)
         call, text = part.get("functionCall"), part.get("text")
         if isinstance(call, Mapping):
             number = self._calls.get(index, 0)
@@ -146,17 +137,6 @@ class GeminiDecoder(JSONDecoder):
         if part.get("thought"):
             return [Chunk("reasoning", reasoning=text, index=index, raw=payload)]
         return [Chunk("text", text, index=index, raw=payload)]
-
-    def _keep(self, part: Mapping[str, Any]) -> None:
-        """A part to be sent back. Texts that follow each other are one; a part with a signature
-        must stay as it is."""
-        kept = self.state.get("parts", [])
-        last = kept[-1] if kept else {}
-        if _is_plain(part) and not part["text"]:
-            return
-        if _is_plain(part) and _is_plain(last) and last.get("thought") == part.get("thought"):
-            kept, part = kept[:-1], {**part, "text": last["text"] + part["text"]}
-        self.state["parts"] = [*kept, dict(part)]
 
     # -- ends --------------------------------------------------------------------------------
 
@@ -177,11 +157,14 @@ class GeminiDecoder(JSONDecoder):
         if reason == "STOP" and self._is_empty():
             self.continuation = {"empty": True}
             return []
-        normal = "length" if reason == "MAX_TOKENS" else "stop"
+        # A continuation without a token has no way on: what there is was cut off.
+        normal = "length" if reason in ("MAX_TOKENS", "CONTINUATION") else "stop"
         if reason in FILTERS or reason.startswith("IMAGE_"):
             normal = "content_filter"
         elif normal == "stop" and self._calls.get(index):
             normal = "tool_calls"
+        if not index and self._kept:
+            self.state["parts"] = self._kept.whole()
         return [
             Chunk(
                 "finish", finish_reason=normal, index=index, raw=payload, raw_finish_reason=reason
@@ -190,19 +173,18 @@ class GeminiDecoder(JSONDecoder):
 
     def _go_on(self, token: Any) -> list[Chunk]:
         """The same answer goes on behind this token."""
-        self.state["continuation_token"] = token
-        carried = {"parts": self.state.get("parts", []), "calls": self._calls[0]}
+        self.state.update(continuation_token=token, parts=self._kept.whole())
+        carried = {"parts": self.state["parts"], "calls": self._calls[0]}
         self.continuation = {"continuation_token": token, **carried}
         return []
 
     def _is_empty(self) -> bool:
         """Nothing at all came, of one candidate, for the first time."""
-        return not self.state.get("parts") and self._seen == {0} and not self._retried
+        return not self._kept and self._seen == {0} and not self._retried
 
     def _blocked(self, payload: Mapping[str, Any]) -> list[Chunk]:
         """A prompt that was refused is answered, with the reason for words."""
-        feedback = payload.get("promptFeedback")
-        feedback = feedback if isinstance(feedback, Mapping) else {}
+        feedback = mapping(payload.get("promptFeedback"))
         reason = feedback.get("blockReason")
         if not isinstance(reason, str) or reason == "BLOCK_REASON_UNSPECIFIED" or self._ended:
             return []
@@ -222,6 +204,42 @@ class GeminiDecoder(JSONDecoder):
         return [Chunk("usage", usage=usage_of(self._usage), raw=payload)]
 
 
+class _Parts:
+    """The parts of candidate 0 that go back. Texts that follow each other are one; a part with a
+    signature stays as it is, one without a word is none."""
+
+    __slots__ = ("_parts", "_pieces")
+
+    def __init__(self) -> None:
+        self._parts: list[dict[str, Any]] = []
+        self._pieces: list[str] = []  # of the last part, if it is a plain text
+
+    def __bool__(self) -> bool:
+        return bool(self._parts)
+
+    def add(self, part: Mapping[str, Any]) -> None:
+        if not _is_plain(part):
+            self._close()
+            self._parts.append(dict(part))
+        elif part["text"]:
+            last = self._parts[-1] if self._pieces else {}
+            if not last or last.get("thought") != part.get("thought"):
+                self._close()
+                self._parts.append(dict(part))
+            self._pieces.append(part["text"])
+
+    def _close(self) -> None:
+        if self._pieces:
+            self._parts[-1]["text"] = united("".join(self._pieces))
+            self._pieces = []
+
+    def whole(self) -> list[dict[str, Any]]:
+        made = [dict(part) for part in self._parts]
+        if self._pieces:
+            made[-1]["text"] = united("".join(self._pieces))
+        return made
+
+
 def _index(candidate: Mapping[str, Any]) -> int:
     index = candidate.get("index")
     return index if isinstance(index, int) else 0
@@ -237,15 +255,15 @@ def _is_text(part: Mapping[str, Any]) -> bool:
 
 def _citations(candidate: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """What the answer was taken from: cited texts, and what a search found."""
-    found: list[Any] = []
+    found: list[Mapping[str, Any]] = []
     for name, lists in (
         ("citationMetadata", ("citations", "citationSources")),
         ("groundingMetadata", ("groundingChunks",)),
     ):
-        metadata = candidate.get(name)
-        if isinstance(metadata, Mapping):
-            found += [citation for kind in lists for citation in metadata.get(kind) or ()]
-    return [citation for citation in found if isinstance(citation, Mapping)]
+        metadata = mapping(candidate.get(name))
+        for kind in lists:
+            found += objects(metadata.get(kind))
+    return found
 
 
 def usage_of(raw: Mapping[str, Any]) -> Usage:
