@@ -20,7 +20,8 @@ STATUSES = ("streaming", "interrupted", "complete", "failed", "cancelled")
 
 class StreamInfo(NamedTuple):
     """One line of ``list``. Times are seconds since the epoch; ``chunks`` and ``bytes`` count all
-    that was written; ``owner`` names the process that writes it, or wrote it last and died."""
+    that was written; ``owner`` names the process that writes it, or wrote it last and died;
+    ``note`` is what the journal has to say of its own work: of a time when it was away."""
 
     stream_id: str
     status: str
@@ -32,6 +33,7 @@ class StreamInfo(NamedTuple):
     bytes: int
     error: Optional[str] = None
     owner: Optional[str] = None
+    note: Optional[str] = None
 
 
 class Saved(NamedTuple):
@@ -64,6 +66,20 @@ class Retention(NamedTuple):
     older_than: Optional[float] = None
     keep: Optional[int] = None
     max_bytes: Optional[int] = None
+
+    def lets_go(self, infos: Sequence[StreamInfo], now: float) -> list[str]:
+        """The ids of those that need not be kept, of all streams, the latest first."""
+        gone, total = [], 0
+        for place, info in enumerate(infos):
+            total += info.bytes
+            over = (
+                (self.older_than is not None and now - info.updated > self.older_than)
+                or (self.keep is not None and place >= self.keep)
+                or (self.max_bytes is not None and total > self.max_bytes)
+            )
+            if over and info.status != "streaming":
+                gone.append(info.stream_id)
+        return gone
 
 
 class Journal(Protocol):

@@ -251,17 +251,10 @@ class SQLiteJournal(SQLiteReader):
         max_bytes: Optional[int] = None,
     ) -> int:
         """Delete what need not be kept (see ``base.Retention``); how many streams went."""
-        doomed, total, now = [], 0, self._wall()
+        retention = Retention(older_than, keep, max_bytes)
         with self._database.writing() as connection:
-            for place, info in enumerate(map(self._judged, rows.infos(connection))):
-                total += info.bytes
-                over = (
-                    (older_than is not None and now - info.updated > older_than)
-                    or (keep is not None and place >= keep)
-                    or (max_bytes is not None and total > max_bytes)
-                )
-                if over and info.status != "streaming":
-                    doomed.append(info.stream_id)
+            infos = [self._judged(info) for info in rows.infos(connection)]
+            doomed = retention.lets_go(infos, self._wall())
             rows.delete(connection, doomed)
         if doomed:
             with self._database as connection:

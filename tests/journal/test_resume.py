@@ -14,7 +14,7 @@ from streamsafe import (
     StreamSession,
 )
 from streamsafe.models import Call, Chunk
-from streamsafe.testing import FaultServer, reply, rst, stall, stream
+from streamsafe.testing import FaultServer, reply, rst, stall, stream, wait
 from streamsafe.testing.answers import openai_chat
 
 TEXT = "Owls turn their heads."
@@ -137,12 +137,13 @@ def test_the_key_is_masked_in_what_was_asked(server, session, journal):
 def test_a_journal_that_fails_ends_the_stream_and_what_was_shown_is_kept(
     server, session, journal, monkeypatch
 ):
-    server.expect(stream(EVENTS[:4], then=stall()))
+    server.expect(stream(EVENTS[:4], wait("room"), EVENTS[4:]))
     shown = ""
     with pytest.raises(StorageError, match="disk is full"):
         for chunk in session.stream("Hi", stream_id="s"):
             shown += chunk.text
             monkeypatch.setattr(journal, "append", full)
+            server.gate("room").open()
     assert journal.transcript("s") == shown
     assert journal.info("s").status == "failed"
 
