@@ -84,15 +84,7 @@ class Anthropic(Service):
             return error
         if error.retry_after is not None or "x-should-retry" in headers:
             return error
-        return QuotaExceededError(
-            error.message,
-            status=status,
-            code=error.code,
-            type=error.type,
-            body=error.body,
-            headers=headers,
-            request_id=error.request_id,
-        )
+        return self.renamed(error, QuotaExceededError)
 
     def profile(self, model: Optional[str]) -> Profile:
         """Claude goes on from a prefill up to 4.5, and refuses one since."""

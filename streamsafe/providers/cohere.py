@@ -13,6 +13,7 @@ from streamsafe.errors import APIError, AuthenticationError, ConfigurationError
 from streamsafe.models import Call, Chunk, Completion, ToolCallFragment, Usage
 from streamsafe.providers import parts
 from streamsafe.providers.base import Decoder
+from streamsafe.providers.halves import united
 from streamsafe.providers.jsonevents import JSONDecoder
 from streamsafe.providers.payloads import mapping, objects
 from streamsafe.providers.service import Service
@@ -41,7 +42,10 @@ _CHOICES = {"required": "REQUIRED", "none": "NONE"}
 
 _ROLES = frozenset({"system", "developer", "user", "assistant", "tool"})
 
-_FOREIGN = frozenset({"input_audio", "file", "video_url", "refusal"})
+_FOREIGN = frozenset({"input_audio", "file", "video_url", "tool_use", "tool_result"})
+
+#: Fields of the API's own that a message may have besides.
+_OWN = ("tool_plan", "citations")
 
 
 class Cohere(Service):
@@ -59,17 +63,7 @@ class Cohere(Service):
     def error(self, status: int, headers: Mapping[str, str], body: str) -> APIError:
         """The typed error; 498, with others a lack of capacity, is a wrong token here."""
         error = super().error(status, headers, body)
-        if status != 498:
-            return error
-        return AuthenticationError(
-            error.message,
-            status=status,
-            code=error.code,
-            type=error.type,
-            body=error.body,
-            headers=headers,
-            request_id=error.request_id,
-        )
+        return self.renamed(error, AuthenticationError) if status == 498 else error
 
 
 def _parameters(given: Mapping[str, Any]) -> dict[str, Any]:
@@ -93,27 +87,43 @@ def _parameters(given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _message(message: Mapping[str, Any], place: int) -> dict[str, Any]:
+    """The message in the API's form, which is nearly OpenAI's."""
     role = message.get("role")
     if role not in _ROLES:
         raise parts.wrong(place, f"role {role!r} is none of Cohere's")
-    made = dict(message)
-    if role == "developer":
-        made["role"] = "system"
+    made: dict[str, Any] = {"role": "system" if role == "developer" else role}
+    content = message.get("content") or message.get("refusal")
+    if content:
+        made["content"] = _content(content, place)
     if role == "tool":
-        parts.answered(message, place)
+        made["tool_call_id"] = parts.answered(message, place)
+        made.setdefault("content", "")
     calls = parts.calls_of(message, place) if role == "assistant" else []
-    if made.get("content") is None:
-        made.pop("content", None)
-        if message.get("refusal"):
-            made["content"] = message["refusal"]
-        elif not calls:
-            raise parts.wrong(place, "an assistant message wants content or tool_calls")
-    made.pop("refusal", None)
-    for part in parts.parts_of(made.get("content")):
-        if part.get("type") in _FOREIGN:
-            what = parts.kind_of(part)
-            raise parts.wrong(place, f"expected text, image_url or documents, got {what}")
-    return made
+    if calls:
+        made["tool_calls"] = [
+            {"id": id, "type": "function",
+             "function": {"name": name, "arguments": as_json(arguments)}}
+            for id, name, arguments in calls
+        ]  # fmt: skip
+    if len(made) == 1:
+        raise parts.wrong(place, f"content is empty: Cohere wants some of a {role} message")
+    return {**{name: message[name] for name in _OWN if message.get(name)}, **made}
+
+
+def _content(content: Any, place: int) -> Any:
+    if isinstance(content, str):
+        return content
+    return [_part(part, place) for part in parts.parts_of(content)]
+
+
+def _part(part: Mapping[str, Any], place: int) -> Mapping[str, Any]:
+    kind = part.get("type")
+    if kind == "refusal":
+        return {"type": "text", "text": part.get("refusal") or ""}
+    if kind is None or kind in _FOREIGN:
+        what = parts.kind_of(part)
+        raise parts.wrong(place, f"expected text, image_url or documents, got {what}")
+    return parts.image(part, place) if kind == "image_url" else part
 
 
 class CohereDecoder(JSONDecoder):
@@ -126,6 +136,7 @@ class CohereDecoder(JSONDecoder):
         super().__init__()
         self._calls: dict[Any, int] = {}
         self._arguments: set[int] = set()
+        self._thoughts: dict[str, list[str]] = {}
 
     def payload(self, payload: Mapping[str, Any], event: str) -> list[Chunk]:
         """The chunks of one event."""
@@ -164,7 +175,7 @@ class CohereDecoder(JSONDecoder):
 
     def message(self, completion: Completion) -> Optional[Mapping[str, Any]]:
         """The assistant message with its plan or thoughts, in the API's form."""
-        plan, thought = self.state.get("tool_plan"), self.state.get("thinking")
+        plan, thought = self._thought("tool_plan"), self._thought("thinking")
         if not plan and not thought:
             return None  # then it is as OpenAI's
         message = completion.replace(message=None).to_message()
@@ -188,10 +199,13 @@ class CohereDecoder(JSONDecoder):
             chunks.append(Chunk("text", text, raw=payload))
         return chunks
 
+    def _thought(self, kind: str) -> str:
+        return united("".join(self._thoughts.get(kind, ())))
+
     def _reasoning(self, kind: str, text: Any, payload: Mapping[str, Any]) -> list[Chunk]:
         if not isinstance(text, str) or not text:
             return []
-        self.state[kind] = self.state.get(kind, "") + text
+        self._thoughts.setdefault(kind, []).append(text)
         return [Chunk("reasoning", reasoning=text, raw=payload)]
 
     def _call(self, index: Any, call: Any, payload: Mapping[str, Any]) -> list[Chunk]:
@@ -221,12 +235,13 @@ class CohereDecoder(JSONDecoder):
         if isinstance(delta.get("usage"), Mapping):
             chunks.append(Chunk("usage", usage=usage_of(delta["usage"]), raw=payload))
         reason = delta.get("finish_reason")
+        if not isinstance(reason, str):
+            return chunks or [Chunk("other", raw=payload)]
         if reason in FAILURES:
             message = delta.get("error") or f"the answer ended with {reason}"
             self.fail({"error": {"message": message, "type": reason.lower()}})
             return chunks
-        if not isinstance(reason, str):
-            return chunks or [Chunk("other", raw=payload)]
+        self.state.update((kind, self._thought(kind)) for kind in self._thoughts)
         normal = FINISH.get(reason, "stop")
         if normal == "stop" and self._calls:
             normal = "tool_calls"
@@ -242,13 +257,8 @@ def _citations(cited: Any, payload: Mapping[str, Any]) -> list[Chunk]:
 
 
 def usage_of(raw: Mapping[str, Any]) -> Usage:
-    """The usage in the project's words: what was used, else what is billed. Cohere's counts are
-    sometimes floats."""
+    """The usage in the project's words: what was used, else what is billed."""
     tokens = mapping(raw.get("tokens") or raw.get("billed_units"))
-    asked, written = _whole(tokens.get("input_tokens")), _whole(tokens.get("output_tokens"))
-    cached = _whole(raw.get("cached_tokens"))
+    asked, written = count(tokens.get("input_tokens")), count(tokens.get("output_tokens"))
+    cached = count(raw.get("cached_tokens"))
     return Usage(asked, written, 0, cached, asked + written, False, dict(raw))
-
-
-def _whole(value: Any) -> int:
-    return count(int(value)) if isinstance(value, (int, float)) else 0

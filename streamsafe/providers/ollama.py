@@ -14,6 +14,7 @@ from streamsafe.models import Call, Chunk, Completion, ToolCallFragment, Usage
 from streamsafe.providers import parts
 from streamsafe.providers.base import Decoder
 from streamsafe.providers.facts import maybe_json
+from streamsafe.providers.halves import united
 from streamsafe.providers.jsonevents import JSONDecoder
 from streamsafe.providers.payloads import mapping, objects
 from streamsafe.providers.service import Service, behind_prompt, extended
@@ -166,6 +167,7 @@ class OllamaDecoder(JSONDecoder):
     def __init__(self) -> None:
         super().__init__()
         self._calls = 0
+        self._thoughts: list[str] = []
 
     def payload(self, payload: Mapping[str, Any], event: str) -> list[Chunk]:
         """The chunks of one line."""
@@ -178,7 +180,7 @@ class OllamaDecoder(JSONDecoder):
             text, thought, calls = payload.get("response"), payload.get("thinking"), []
         chunks: list[Chunk] = []
         if isinstance(thought, str) and thought:
-            self.state["thinking"] = self.state.get("thinking", "") + thought
+            self._thoughts.append(thought)
             chunks.append(Chunk("reasoning", reasoning=thought, raw=payload))
         if isinstance(text, str) and text:
             chunks.append(Chunk("text", text, raw=payload))
@@ -203,10 +205,10 @@ class OllamaDecoder(JSONDecoder):
 
     def message(self, completion: Completion) -> Optional[Mapping[str, Any]]:
         """The assistant message, with its thoughts where there were any."""
-        thought = self.state.get("thinking")
-        if not thought:
+        if not self._thoughts:
             return None  # then it is as OpenAI's
-        return {**completion.replace(message=None).to_message(), "thinking": thought}
+        message = completion.replace(message=None).to_message()
+        return {**message, "thinking": united("".join(self._thoughts))}
 
     def _call(self, call: Mapping[str, Any], payload: Mapping[str, Any]) -> Chunk:
         """A tool call, whole, with arguments as an object. An id that is made here is another one
@@ -222,6 +224,8 @@ class OllamaDecoder(JSONDecoder):
 
     def _done(self, payload: Mapping[str, Any]) -> list[Chunk]:
         self.finished = self.closed = True
+        if self._thoughts:
+            self.state["thinking"] = united("".join(self._thoughts))
         reason = payload.get("done_reason") or None
         normal = "length" if reason == "length" else "tool_calls" if self._calls else "stop"
         finish = Chunk("finish", finish_reason=normal, raw=payload, raw_finish_reason=reason)

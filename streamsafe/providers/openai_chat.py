@@ -70,7 +70,4 @@ def _part(part: Mapping[str, Any], place: int) -> Mapping[str, Any]:
     if kind is None or kind in _FOREIGN or (kind == "image" and "source" in part):
         what = parts.kind_of(part)
         raise parts.wrong(place, f"expected text, image_url and the like, got {what}")
-    if kind != "image_url":
-        return part
-    url = parts.image_url(part, place)
-    return part if isinstance(part["image_url"], Mapping) else {**part, "image_url": {"url": url}}
+    return parts.image(part, place) if kind == "image_url" else part

@@ -65,6 +65,12 @@ def image_url(part: Mapping[str, Any], place: int) -> str:
     return url
 
 
+def image(part: Mapping[str, Any], place: int) -> Mapping[str, Any]:
+    """An ``image_url`` part in OpenAI's own form, its URL checked."""
+    url = image_url(part, place)
+    return part if isinstance(part["image_url"], Mapping) else {**part, "image_url": {"url": url}}
+
+
 def data_url(url: str, place: int) -> Optional[tuple[str, str]]:
     """Media type and base64 text of a ``data:`` URL; None for another URL."""
     if not url.startswith("data:"):

@@ -84,6 +84,19 @@ class Service:
         """The typed error of an HTTP error response."""
         return http_error(status, headers, body, request_id=self.request_id(headers))
 
+    @staticmethod
+    def renamed(error: APIError, kind: type[APIError]) -> APIError:
+        """The same error as another kind, for an API that means something else by its status."""
+        return kind(
+            error.message,
+            status=error.status,
+            code=error.code,
+            type=error.type,
+            body=error.body,
+            headers=error.headers,
+            request_id=error.request_id,
+        )
+
     def request_id(self, headers: Mapping[str, str]) -> Optional[str]:
         """By the preset's headers, the first that is there."""
         return next((headers[n] for n in self.preset.request_ids if headers.get(n)), None)

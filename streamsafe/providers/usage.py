@@ -6,9 +6,13 @@ from collections.abc import Mapping
 from typing import Any
 
 
+#: More tokens there are not; JSON as it is read here knows Infinity, too.
+_MOST = 2**63
+
+
 def count(value: Any) -> int:
-    """A count as the server gave it; 0 for what is none."""
-    return value if isinstance(value, int) and value >= 0 else 0
+    """A count as the server gave it, some as a float; 0 for what is none."""
+    return int(value) if isinstance(value, (int, float)) and 0 <= value < _MOST else 0
 
 
 def merge(into: dict[str, Any], usage: Mapping[str, Any]) -> None:
