@@ -161,7 +161,7 @@ class RedisStore:
 
     def _key(self, stream_id: str, part: str) -> str:
         # What is in the first braces decides on the node.
-        tag = stream_id.replace("%", "%25").replace("}", "%7D") if "}" in stream_id else stream_id
+        tag = stream_id.replace("%", "%25").replace("}", "%7D")
         return f"{self._prefix}:{{{tag}}}:{part}"
 
     @contextmanager

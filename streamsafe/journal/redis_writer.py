@@ -73,13 +73,14 @@ class Claim:
     """A stream that this process writes: what its reading thread knows of it, and what the
     writer does, whose lock guards all behind ``pending``.
 
-    ``pending`` waits for Redis, which is away since ``away``; ``closed`` says why nothing is
-    written any more; ``ended`` is when the stream ended.
+    ``pending`` waits for Redis, which is away since ``away``; ``tried``: it may have taken the
+    first of it, whose answer was lost. ``closed`` says why nothing is written any more; ``ended``
+    is when the stream ended.
     """
 
     __slots__ = (
         "stream_id", "owner", "secrets", "last", "total", "state",
-        "pending", "size", "away", "late", "notes", "ended", "closed",
+        "pending", "size", "tried", "away", "late", "notes", "ended", "closed",
     )  # fmt: skip
 
     def __init__(
@@ -93,6 +94,7 @@ class Claim:
         self.state: Optional[bytes] = None
         self.pending: deque[Union[Group, Write]] = deque()
         self.size = 0
+        self.tried = False
         self.away: Optional[float] = None
         self.late = 0
         self.notes: list[str] = []
@@ -160,6 +162,7 @@ class Writer:
             except StorageError as error:
                 with self._turn:
                     self._away(claim, error)
+                    claim.tried = True
                     self._keep(claim, write)
         if claim.closed == "taken":
             raise ResumeError(
@@ -257,17 +260,17 @@ class Writer:
     def _catch_up(self, claim: Claim) -> None:
         while True:
             with self._turn:
-                count, write = self._next(claim)
-            if write is None:
-                break
+                if not claim.pending:
+                    break
+                write = self._next(claim)
             if isinstance(write, Write) and write.script == scripts.END:
                 self._note(claim)
             self._send(claim, write)
             with self._turn:
                 if claim.closed:
                     return
-                for _ in range(count):
-                    claim.size -= claim.pending.popleft().size
+                claim.size -= claim.pending.popleft().size
+                claim.tried = False
             if isinstance(write, Group):
                 claim.late += write.last - write.base
         self._note(claim)
@@ -276,17 +279,21 @@ class Writer:
             if claim.ended is not None:
                 self.drop(claim)
 
-    def _next(self, claim: Claim) -> tuple[int, Union[Group, Write, None]]:
-        """How many of the pending writes go at once, and as what."""
-        if not claim.pending:
-            return 0, None
-        count, whole = 1, claim.pending[0]
-        while isinstance(whole, Group) and count < len(claim.pending):
-            later = claim.pending[count]
+    def _next(self, claim: Claim) -> Union[Group, Write]:
+        """The first of what is pending, and with a group those behind it, as one. What was sent
+        before is sent again as it was, since it may have got there."""
+        pending = claim.pending
+        whole = pending[0]
+        while not claim.tried and isinstance(whole, Group) and len(pending) > 1:
+            later = pending[1]
             if not isinstance(later, Group) or whole.size + later.size > MERGED_BYTES:
                 break
-            count, whole = count + 1, whole.joined(later)
-        return count, whole
+            pending.popleft()
+            claim.size -= whole.size + later.size
+            pending[0] = whole = whole.joined(later)
+            claim.size += whole.size
+        claim.tried = True
+        return whole
 
     def _note(self, claim: Claim) -> None:
         """Say in the record that Redis was away."""

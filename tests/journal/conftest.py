@@ -77,6 +77,19 @@ def own_redis(tmp_path):
     server.stop()
 
 
+@pytest.fixture
+def cluster(tmp_path):
+    """A cluster of one node, which has all slots and yet takes no keys of two slots at once."""
+    server = redis_server(tmp_path, "--cluster-enabled", "yes")
+    server.ask(b"CLUSTER ADDSLOTSRANGE 0 16383")
+    deadline = time.monotonic() + 20
+    while b"cluster_state:ok" not in server.ask(b"CLUSTER INFO"):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    yield server
+    server.stop()
+
+
 class Shelf:
     """One store, and as many journals on it as a test opens. ``quick``: settings by which it
     notices soon that a process is gone."""
@@ -127,3 +140,16 @@ def begin():
         return stream_id
 
     return begin
+
+
+@pytest.fixture
+def wait_until():
+    """Wait until something is true, or fail."""
+
+    def wait_until(true, seconds=20.0):
+        deadline = time.monotonic() + seconds
+        while not true():
+            assert time.monotonic() < deadline, "waited in vain"
+            time.sleep(0.01)
+
+    return wait_until

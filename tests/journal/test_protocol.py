@@ -303,7 +303,7 @@ def test_processes_write_side_by_side(journal):
         assert len(journal.transcript(f"s{number}").split()) == 100
 
 
-def test_a_process_that_is_killed_loses_nothing_and_its_stream_is_taken_over(shelf, begin):
+def test_a_process_that_is_killed_loses_nothing_and_its_stream_is_taken_over(shelf, wait_until):
     journal = shelf.open(**shelf.quick)
     writer = start_writer(journal, "s", "50", "stay")
     assert writer.stdout.readline() + writer.stdout.readline() == b"begun\nwritten\n"
@@ -318,13 +318,6 @@ def test_a_process_that_is_killed_loses_nothing_and_its_stream_is_taken_over(she
     assert len(journal.load("s").chunks) == 50
     assert journal.append("s", [text("more")]) == 51
     journal.end("s", done(), "complete")
-
-
-def wait_until(true, seconds=20.0):
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.01)
 
 
 # -- followers -------------------------------------------------------------------------------------
