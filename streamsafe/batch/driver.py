@@ -11,34 +11,22 @@ import queue
 import time
 from collections import deque
 from collections.abc import Generator, Iterable, Mapping, Sized
-from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future, ThreadPoolExecutor
+from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecutor
 from typing import Any, NamedTuple, Optional
 
 from streamsafe.batch.item import Item, fingerprint, item_of
+from streamsafe.batch.judge import Judge
 from streamsafe.batch.limiter import Limiter
 from streamsafe.batch.progress import Progress, Reporter
 from streamsafe.batch.result import Result
-from streamsafe.batch.retrying import refused, unreachable
 from streamsafe.batch.task import Answer, Shared, Task, perform
-from streamsafe.errors import (
-    AuthenticationError,
-    ConfigurationError,
-    QuotaExceededError,
-    StreamCancelledError,
-    StreamingError,
-)
+from streamsafe.errors import ConfigurationError, StreamingError
 
 #: Prompts between the oldest without a result and the newest that was read, for each worker: one
 #: slow answer does not stop the others, and what waits behind it stays little.
 WINDOW_PER_WORKER = 8
-#: For how long, in seconds, a server may refuse everything before the prompts fail: a window of
-#: a minute's rate limit and a restart go by, a wrong address does not pass for either.
-PATIENCE = 600.0
 #: The longest wait without a look round, in seconds: Ctrl-C must get through on Windows as well.
 LOOK = 0.5
-
-#: What the next prompt would end in as well.
-_HOPELESS = (AuthenticationError, QuotaExceededError, StreamCancelledError)
 
 
 class _Asked(NamedTuple):
@@ -70,9 +58,11 @@ class Driver:
         self._about = about
         self._executor = executor
         self._workers = max_workers
+        self._window = WINDOW_PER_WORKER * max_workers
         self._reporter = reporter
         self._total = len(prompts) if isinstance(prompts, Sized) else None
         self._limiter = Limiter(max_workers)
+        self._judge = Judge(shared.policy, self._limiter)
         self._again: deque[_Asked] = deque()
         self._running: dict[Future[Answer], _Asked] = {}
         self._names: set[str] = set()  # of the streams that have no result yet
@@ -81,7 +71,6 @@ class Driver:
         self._read = self._given = 0
         self._done = self._failed = self._reused = 0
         self._exhausted = False
-        self._hopeless: Optional[StreamingError] = None
 
     def results(self) -> Generator[Result, None, None]:
         """The results in the order of the prompts; see ``StreamSession.map``."""
@@ -95,14 +84,14 @@ class Driver:
                 if self._given in self._results:
                     yield self._results.pop(self._given)
                     self._given += 1
-                elif self._running or self._again or not self._exhausted:
+                elif self._running or self._again or self._may_read():
                     self._take_next(wait)
                 else:
                     break
         finally:
             self._stop(own)
-        if self._hopeless is not None:
-            raise self._hopeless
+        if self._judge.hopeless is not None and next(self._prompts, None) is not None:
+            raise self._judge.hopeless
 
     # -- handing out -----------------------------------------------------------------------------
 
@@ -119,7 +108,7 @@ class Driver:
 
     def _next(self) -> bool:
         """Read the next prompt and hand it out; False if there is none, or no room for one."""
-        if self._exhausted or self._read - self._given >= WINDOW_PER_WORKER * self._workers:
+        if not self._may_read() or self._read - self._given >= self._window:
             return False
         try:
             index, prompt = next(self._prompts)
@@ -138,6 +127,9 @@ class Driver:
         self._names.add(name)
         self._ask(_Asked(item, name))
         return True
+
+    def _may_read(self) -> bool:
+        return not self._exhausted and self._judge.hopeless is None
 
     def _stream_id(self, item: Item) -> str:
         # All that makes the answer is in the name: another question never gets this one's answer
@@ -171,46 +163,17 @@ class Driver:
             answer = future.result()
         except BrokenExecutor:
             raise  # nobody is left to ask
-        except (Exception, CancelledError) as error:
-            self._finish(asked, Answer(error=error))  # type: ignore[arg-type]
+        except Exception as error:
+            self._finish(asked, Answer(error=error))
             return
-        self._learn(asked, answer)
-        if self._is_asked_again(answer.error):
+        now = time.monotonic()
+        self._judge.learn(answer, asked.began, now)
+        if self._judge.asks_again(answer.error, now):
             self._again.append(asked._replace(refusals=asked.refusals + 1))
         else:
             self._finish(asked, answer)
-        if self._hopeless is not None:
-            self._give_up(self._hopeless)
-
-    def _give_up(self, error: StreamingError) -> None:
-        """Ask nobody any more: those in the queue have this error, too."""
-        self._exhausted = True
-        while self._again:
-            self._finish(self._again.popleft(), Answer(error=error))
-
-    def _learn(self, asked: _Asked, answer: Answer) -> None:
-        now, error = time.monotonic(), answer.error
-        if answer.completion is not None:
-            if not answer.reused and answer.completion.attempts:
-                last = answer.completion.attempts[-1]
-                self._limiter.answered(last.headers, now - last.duration, last.started)
-        elif isinstance(error, _HOPELESS):
-            self._hopeless = self._hopeless or error
-        elif refused(self._shared.policy, error):
-            self._limiter.refused(asked.began, getattr(error, "retry_after", None), now)
-        elif unreachable(self._shared.policy, error):
-            self._limiter.refused(asked.began, None, now)
-        elif error is not None and error.retryable:
-            self._limiter.failed(now)
-
-    def _is_asked_again(self, error: Optional[BaseException]) -> bool:
-        limiter, policy = self._limiter, self._shared.policy
-        if error is None or self._hopeless is not None:
-            return False
-        since = limiter.refusing_since
-        if since is not None and time.monotonic() - since > PATIENCE:
-            return False
-        return refused(policy, error) or (limiter.answered_once and unreachable(policy, error))
+        while self._again and self._judge.hopeless is not None:
+            self._finish(self._again.popleft(), Answer(error=self._judge.hopeless))
 
     def _finish(self, asked: _Asked, answer: Answer) -> None:
         self._names.discard(asked.stream_id)

@@ -19,7 +19,7 @@ BUDGET_PER_WORKER = 4.0
 class Queueing(RetryPolicy):
     """A RetryPolicy that leaves a refused request to the queue it came from."""
 
-    __slots__ = ()
+    # No __slots__ of its own: a Frozen's fields are those that its class names there.
 
     def decide(self, error: BaseException, **history: Any) -> Decision:
         """As for a stream alone, but for what the queue waits for."""

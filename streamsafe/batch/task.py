@@ -128,7 +128,7 @@ class Answer(NamedTuple):
     """What came of it: ``completion``, or ``error``. ``reused``: the journal had it."""
 
     completion: Optional[Completion] = None
-    error: Optional[StreamingError] = None
+    error: Optional[Exception] = None
     reused: bool = False
 
 

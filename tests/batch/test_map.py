@@ -10,13 +10,14 @@ from streamsafe import (
     AuthenticationError,
     BadRequestError,
     ConfigurationError,
+    ConnectError,
     ConnectionDroppedError,
     RateLimitError,
     RetryPolicy,
     StreamCancelledError,
     StreamSession,
 )
-from streamsafe.batch import driver
+from streamsafe.batch import driver, judge
 from streamsafe.batch.driver import WINDOW_PER_WORKER
 from streamsafe.testing import reply, rst, stall, stream, wait
 from streamsafe.testing.answers import openai_chat
@@ -222,7 +223,7 @@ def test_a_wait_that_is_too_long_is_not_waited(server, session):
 def test_a_server_that_does_nothing_but_refuse_is_given_up_in_the_end(
     server, session, monkeypatch
 ):
-    monkeypatch.setattr(driver, "PATIENCE", 0.2)
+    monkeypatch.setattr(judge, "PATIENCE", 0.2)
     server.always(reply(429, headers={"Retry-After": "0.05"}))
     results = list(session.map(prompts(3)))
     assert all(isinstance(result.error, RateLimitError) for result in results)
@@ -305,3 +306,21 @@ def test_a_wrong_call_is_told_at_once(session, arguments, said):
 def test_a_missing_key_is_told_before_a_prompt_is_read():
     with pytest.raises(ConfigurationError, match="OPENAI_API_KEY"):
         StreamSession("openai", model="m").map(["Hi"])
+
+
+# -- servers that are not there --------------------------------------------------------------------
+
+
+def test_a_wrong_address_ends_it_after_a_few():
+    nowhere = StreamSession("openai_compatible", base_url="http://127.0.0.1:9/v1", model="m")
+    found = []
+    with nowhere, pytest.raises(ConnectError):
+        for result in nowhere.map(prompts(1000), max_workers=1, retry=RetryPolicy(1, base=0.0)):
+            found.append(result)
+    assert 1 <= len(found) < 20
+
+
+def test_the_error_of_all_is_a_result_where_none_was_left_to_ask(server, session):
+    server.always(reply(401))
+    (result,) = session.map(prompts(1))
+    assert isinstance(result.error, AuthenticationError)
