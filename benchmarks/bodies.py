@@ -29,8 +29,9 @@ class Spec(NamedTuple):
 
     ``api``: "chat" or "anthropic". ``framing``: "1" or "16" (events a HTTP chunk), "cut" (HTTP
     chunks that end anywhere), "small" (HTTP chunks of 1 KB), "length", "close". ``payload``:
-    "text"; "arguments" or "logprobs" (events of 8 KB); "long" (tokens of ``size`` characters);
-    "clock" (each token is the sender's clock). ``pace``: seconds between events. ``crowd``: events
+    "text"; "padded" (with a field that differs in each event, as OpenAI's ``obfuscation``);
+    "arguments" or "logprobs" (events of 8 KB); "long" (tokens of ``size`` characters); "clock"
+    (each token is the sender's clock). ``pace``: seconds between events. ``crowd``: events
     begin to flow when so many connections are open. ``repeat``: the tokens come so many times.
     """
 
@@ -94,6 +95,7 @@ def stamped(event: bytes) -> bytes:
 
 
 _NO_TIME = b"0" * 20
+_CHANCE = random.Random(1)
 
 
 def _token(spec: Spec, number: int) -> str:
@@ -119,6 +121,7 @@ def _event(spec: Spec, token: str) -> bytes:
 
 def _chat(spec: Spec, delta: dict[str, Any], finish: Optional[str] = None) -> bytes:
     logprobs = _logprobs() if spec.payload == "logprobs" and "content" in delta else None
+    padding = {"obfuscation": _padding(delta)} if spec.payload == "padded" else {}
     return _data(spec, {
         "id": "chatcmpl-9aB3dE5fG7hI9jK1lM3nO5pQ7rS9t",
         "object": "chat.completion.chunk",
@@ -128,7 +131,14 @@ def _chat(spec: Spec, delta: dict[str, Any], finish: Optional[str] = None) -> by
         "choices": [
             {"index": 0, "delta": delta, "logprobs": logprobs, "finish_reason": finish}
         ],
+        **padding,
     })  # fmt: skip
+
+
+def _padding(delta: dict[str, Any]) -> str:
+    """So long that the lengths of events tell nothing of those of their tokens."""
+    letters = "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+    return "".join(_CHANCE.choices(letters, k=max(1, 16 - len(str(delta.get("content", ""))))))
 
 
 def _logprobs() -> dict[str, Any]:

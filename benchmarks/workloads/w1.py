@@ -15,7 +15,7 @@ UNIT = "µs"
 
 
 def cases(size: Size) -> list[Case]:
-    """Six framings of the same events; the last are Anthropic's."""
+    """Framings of the same events; Anthropic's; some that differ from one another elsewhere, too."""
     events = int(200_000 * size.scale)
     return [
         Case("one event a chunk", Spec(events=events), 1.0),
@@ -24,6 +24,7 @@ def cases(size: Size) -> list[Case]:
         Case("cut anywhere", Spec(events=events, framing="cut"), 1.0),
         Case("CRLF", Spec(events=events, line_end="\r\n"), 1.0),
         Case("Anthropic", Spec("anthropic", events=events), 1.0),
+        Case("OpenAI's padding", Spec(events=events, framing="16", payload="padded"), 1.15),
     ]
 
 
