@@ -250,8 +250,8 @@ class StreamSession:
         A prompt is what ``stream`` takes, or a mapping with one of ``prompt``, ``messages`` and
         ``body``, perhaps an ``id``, and parameters of its own. They may be endless: few are read
         ahead. ``same`` are arguments of ``stream`` for all of them. What fails is a Result with an
-        ``error``; only what the rest would end in as well (a wrong key, no credit) is raised,
-        after the results of what had been asked.
+        ``error``; only what the rest would end in as well (a wrong key or address, no credit) is
+        raised, after the results of what had been asked.
 
         ``max_workers``: how many are asked at a time, at most. A server that refuses for want of
         room (429, 503) is asked by fewer, and again once there is room, for up to ten minutes

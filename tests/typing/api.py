@@ -29,6 +29,7 @@ from streamsafe import (
     Timeouts,
     Usage,
 )
+from streamsafe.batch import Progress, Result
 from streamsafe.lifecycle import Record
 
 
@@ -136,6 +137,21 @@ def in_the_background(session: StreamSession) -> Completion:
     handle.cancel()
     print(done)
     return handle.result(timeout=1.0)
+
+
+def many(session: StreamSession) -> None:
+    results = session.map(["Hi", {"id": "b", "prompt": "Ho"}], progress=shown_so_far, max_tokens=5)
+    for result in results:
+        one: Result = result
+        answer: Completion = one.value()
+        print(one.ok, one.index, one.id, answer.text, one.error, one.stream_id)
+    results.close()
+
+
+def shown_so_far(progress: Progress) -> None:
+    done: int = progress.done
+    total: Optional[int] = progress.total
+    print(done, total)
 
 
 def plain_events(session: StreamSession) -> None:
