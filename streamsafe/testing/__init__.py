@@ -19,8 +19,9 @@ A test of a streaming client reads as one sentence::
  - ``stream``, ``reply``, ``redirect``, ``raw``, ``on_connect``, ``forward``: one exchange each.
  - ``pause``, ``wait``, ``heartbeats``, ``drip``, ``split``, ``chunk``, ``verbatim``: steps of a
    body; ``finish``, ``fin``, ``rst``, ``stall``: how it ends.
- - ``openai_chat``, ``responses``, ``anthropic``, ``gemini``, ``cohere``, ``ollama``: the events of
-   an answer.
+ - ``openai_chat``, ``responses``, ``anthropic``, ``gemini``, ``cohere``, ``ollama`` and others: the
+   events of an answer; ``prose`` makes a long one.
+ - ``fault``: an answer with one of the usual faults, by its name.
  - ``FakeTransport``, ``FakeClock``: no sockets, no waiting, for tests of streamsafe's own users.
  - ``Chaos``: faults by chance, repeatable by their seed.
 
@@ -38,12 +39,16 @@ if TYPE_CHECKING:
         cohere,
         gemini,
         ollama,
+        ollama_generate,
         openai_chat,
+        openai_completions,
+        prose,
         responses,
         tokens,
     )
     from streamsafe.testing.chaos import Chaos
     from streamsafe.testing.clock import FakeClock
+    from streamsafe.testing.faults import fault
     from streamsafe.testing.gate import Gate
     from streamsafe.testing.proxy import ProxyServer, forward
     from streamsafe.testing.request import Headers, RecordedRequest
@@ -84,6 +89,7 @@ __all__ = [
     "chunk",
     "cohere",
     "drip",
+    "fault",
     "fin",
     "finish",
     "forward",
@@ -91,9 +97,12 @@ __all__ = [
     "head",
     "heartbeats",
     "ollama",
+    "ollama_generate",
     "on_connect",
     "openai_chat",
+    "openai_completions",
     "pause",
+    "prose",
     "raw",
     "redirect",
     "reply",
@@ -107,7 +116,10 @@ __all__ = [
     "wait",
 ]
 
-_ROOMS = ("script", "server", "answers", "request", "gate", "proxy", "chaos", "clock", "transport")
+_ROOMS = (
+    "script", "server", "answers", "faults", "request", "gate", "proxy", "chaos", "clock",
+    "transport",
+)  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:
@@ -119,7 +131,7 @@ def __getattr__(name: str) -> Any:
         for room in _ROOMS:
             module = import_module(f"streamsafe.testing.{room}")
             found = vars(module).get(name)
-            if found is not None and found.__module__ == module.__name__:
+            if found is not None and found.__module__.startswith(module.__name__):
                 globals()[name] = found
                 return found
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

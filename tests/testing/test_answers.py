@@ -6,7 +6,17 @@ import json
 
 import pytest
 
-from streamsafe.testing import anthropic, cohere, gemini, ollama, openai_chat, responses, tokens
+from streamsafe.testing import (
+    anthropic,
+    cohere,
+    gemini,
+    ollama,
+    ollama_generate,
+    openai_chat,
+    openai_completions,
+    responses,
+    tokens,
+)
 from streamsafe.testing.answers import content_type, for_path
 
 TEXT = "Łódź is  a city,\nfar from \u2028here 🌊 "
@@ -142,16 +152,26 @@ def test_the_ends_are_what_each_api_calls_them():
     [
         ("/v1/chat/completions", openai_chat),
         ("/openai/deployments/d/chat/completions?api-version=1", openai_chat),
+        ("/v1/completions", openai_completions),
         ("/v1/responses", responses),
         ("/v1/messages", anthropic),
         ("/v1beta/models/m:streamGenerateContent?alt=sse", gemini),
         ("/v2/chat", cohere),
         ("/api/chat", ollama),
+        ("/api/generate", ollama_generate),
         ("/", openai_chat),
     ],
 )
 def test_a_path_names_its_answer(path, answer):
     assert for_path(path) is answer
+
+
+@pytest.mark.parametrize("answer", [openai_completions, ollama_generate])
+def test_the_plain_apis_refuse_what_they_have_no_place_for(answer):
+    with pytest.raises(ValueError, match="tool_calls=...\\): this API's answers have none"):
+        answer(tool_calls=[("f", {})])
+    assert b"boom" in answer("x", error="boom")[-1]
+    assert b"thought" in b"".join(ollama_generate("x", reasoning="thought"))
 
 
 def test_lines_of_ollama_are_lines_to_every_reader():
