@@ -32,9 +32,9 @@ def main(arguments: Optional[list[str]] = None) -> int:
             found += rows
             print(table.text(rows), end="\n\n" if rows else "", flush=True)
     if asked.json:
-        rows = [{**row._asdict(), "met": row.met} for row in found]
+        measured = [{**row._asdict(), "met": row.met} for row in found]
         with open(asked.json, "w", encoding="utf-8") as file:
-            json.dump({**about, "size": size._asdict(), "rows": rows}, file, indent=1)
+            json.dump({**about, "size": size._asdict(), "rows": measured}, file, indent=1)
     return int(any(row.failed for row in found if row.peer.startswith("streamsafe")))
 
 

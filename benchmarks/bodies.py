@@ -155,13 +155,13 @@ def _edges(spec: Spec) -> tuple[bytes, bytes]:
     """What stands before the first token and behind the last."""
     if spec.api == "chat":
         if spec.payload == "arguments":
-            call = {"index": 0, "id": "call_1", "type": "function"}
-            call["function"] = {"name": "write", "arguments": ""}
-            first = {"role": "assistant", "content": None, "tool_calls": [call]}
-            return _chat(spec, first), _chat(spec, {}, "tool_calls") + _block(spec, "data: [DONE]")
+            function = {"name": "write", "arguments": ""}
+            call = {"index": 0, "id": "call_1", "type": "function", "function": function}
+            begun = {"role": "assistant", "content": None, "tool_calls": [call]}
+            return _chat(spec, begun), _chat(spec, {}, "tool_calls") + _block(spec, "data: [DONE]")
         first = _chat(spec._replace(payload="text"), {"role": "assistant", "content": ""})
         return first, _chat(spec, {}, "stop") + _block(spec, "data: [DONE]")
-    message = {
+    message: dict[str, Any] = {
         "id": "msg_1", "type": "message", "role": "assistant", "model": "claude-sonnet-4-5",
         "content": [], "stop_reason": None, "stop_sequence": None,
         "usage": {"input_tokens": 9, "output_tokens": 1},
@@ -227,7 +227,7 @@ def _chunk(data: bytes) -> bytes:
 
 def _facts(spec: Spec, tokens: list[str]) -> Facts:
     text = "".join(tokens).encode()
-    crc: Optional[int] = 0
+    crc = 0
     for _ in range(spec.repeat):
         crc = zlib.crc32(text, crc)
     chars = spec.repeat * sum(map(len, tokens))

@@ -37,13 +37,16 @@ def connect(url: str, api: str) -> Callable[[Take], None]:
 def _pieces(raw: Any) -> Iterable[bytes]:
     # stream() fills up its 64 KB from a body that is not chunked: a token would wait for others.
     if raw.chunked:
-        return raw.stream(65536)
-    return iter(lambda: raw.read1(65536), b"")
+        pieces: Iterator[bytes] = raw.stream(65536)
+        return pieces
+    read1: Callable[[int], bytes] = raw.read1
+    return iter(lambda: read1(65536), b"")
 
 
 def runs(pieces: Iterable[bytes]) -> Iterator[str]:
     """Whole events, with LF at their line ends and without the last blank line."""
-    blank, waiting = b"", []
+    blank = b""
+    waiting: list[bytes] = []
     for data in pieces:
         if not blank and b"\n" in data:
             blank = b"\r\n\r\n" if b"\r\n" in b"".join(waiting) + data else b"\n\n"

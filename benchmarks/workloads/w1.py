@@ -15,7 +15,7 @@ UNIT = "µs"
 
 
 def cases(size: Size) -> list[Case]:
-    """Framings of the same events; Anthropic's; some that differ from one another elsewhere, too."""
+    """Framings of the same events; Anthropic's; some in which more than the text differs."""
     events = int(200_000 * size.scale)
     return [
         Case("one event a chunk", Spec(events=events), 1.0),
