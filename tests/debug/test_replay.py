@@ -1,12 +1,21 @@
 """What was recorded is replayed: the same chunks, the same verdicts; damage is named."""
 
 import json
+import os
 
 import pytest
 
-from streamsafe import ConfigurationError, RetryPolicy, StreamingError, StreamSession
-from streamsafe.debug import Recorder, Replay
-from streamsafe.testing import FaultServer, pause, reply, rst, stream
+from streamsafe import (
+    ConfigurationError,
+    ConnectionDroppedError,
+    RetryPolicy,
+    StreamingError,
+    StreamSession,
+    StreamTimeoutError,
+    Timeouts,
+)
+from streamsafe.debug import Recorder, Replay, StreamDebugger, cassette
+from streamsafe.testing import FakeClock, FaultServer, pause, reply, rst, stall, stream
 from streamsafe.testing.answers import openai_chat
 
 TEXT = "Owls turn their heads 🙂."
@@ -105,3 +114,55 @@ def test_a_cut_recording_is_a_broken_stream_and_no_success(path):
     path.write_text("".join(lines[:4]))
     with pytest.raises(StreamingError):
         session("http://x", Replay(path), retry=0).complete("Hi")
+
+
+def test_a_clock_that_ran_out_runs_out_again_without_the_wait(path):
+    with FaultServer() as server, Recorder(path) as recorder:
+        server.expect(stream(EVENTS[:3], then=stall()))
+        asking = session(server.url, recorder, retry=0, timeouts=Timeouts(inactivity=0.2))
+        with pytest.raises(StreamTimeoutError):
+            asking.complete("Hi")
+    with pytest.raises(StreamTimeoutError) as again:
+        session("http://x", Replay(path), retry=0).complete("Hi")
+    assert (again.value.clock, again.value.limit) == ("inactivity", 0.2)
+    assert again.value.partial.text == "Owls turn"
+
+
+def test_with_a_clock_to_turn_a_report_has_the_times_of_the_recording(path):
+    record(path, stream(EVENTS[:3], then=rst()), stream(EVENTS[:3], pause(0.3), EVENTS[3:]))
+    clock, debugger = FakeClock(autojump=True), StreamDebugger()
+    with Replay(path, clock=clock) as replay:
+        asking = session("http://x", replay, clock=clock, observers=(debugger,))
+        assert asking.complete("Hi").text == TEXT
+    timeline = debugger.timeline()
+    assert [one.outcome for one in timeline.tries] == ["failed", "complete"]
+    assert {"connecting", "connected", "sent"} <= set(timeline.tries[0].steps)
+    assert max(read.waited for read in timeline.reads) == pytest.approx(0.3, abs=0.2)
+
+
+def test_where_the_program_left_the_replay_breaks_off(path):
+    with FaultServer() as server, Recorder(path) as recorder:
+        server.expect(stream(EVENTS[:3], then=stall()))
+        for _ in session(server.url, recorder).stream("Hi"):
+            break
+        server.reset()
+    assert cassette.load(str(path)).exchanges[0].end.why == "left"
+    with pytest.raises(ConnectionDroppedError, match="the recording ends here"):
+        session("http://x", Replay(path), retry=0).complete("Hi")
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no full disk here")
+def test_a_full_disk_ends_the_recording_and_not_the_stream(caplog):
+    chunks, _ = record("/dev/full", stream(EVENTS))
+    assert "".join(chunk.text for chunk in chunks) == TEXT
+    assert "broke off" in caplog.text
+
+
+def test_a_file_that_cannot_be_made_is_said_before_anything_is_asked(tmp_path):
+    with pytest.raises(ConfigurationError, match="can't be written"):
+        Recorder(tmp_path / "nowhere" / "x.jsonl")
+
+
+def test_speed_and_clock_exclude_each_other(path):
+    with pytest.raises(ConfigurationError, match="not both"):
+        Replay(path, 1.0, clock=FakeClock())
