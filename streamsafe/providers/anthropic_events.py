@@ -136,7 +136,7 @@ class MessagesDecoder(JSONDecoder):
             chunks = self._end(payload)
         return chunks or [Chunk("other", raw=payload)]
 
-    def whole(self, payload: Any) -> list[Chunk]:
+    def document(self, payload: Any) -> list[Chunk]:
         """A plain answer: as if each block came whole."""
         content = payload.get("content") if isinstance(payload, Mapping) else None
         if not isinstance(content, list) or payload.get("error"):

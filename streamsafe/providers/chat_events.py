@@ -117,7 +117,7 @@ class ChatDecoder(JSONDecoder):
             pass
         return None
 
-    def whole(self, payload: Any) -> list[Chunk]:
+    def document(self, payload: Any) -> list[Chunk]:
         """A plain answer: the server did not stream."""
         choices = payload.get("choices") if isinstance(payload, Mapping) else None
         if not isinstance(choices, list) or is_error(payload):
@@ -152,9 +152,8 @@ class ChatDecoder(JSONDecoder):
         """The assistant message with what this server wants back; None for the plain one."""
         message = completion.replace(message=None).to_message()
         first = self._seen.get(0)
-        if first is not None and first.calls.legacy:
-            function = message.pop("tool_calls")[0]["function"]
-            message["function_call"] = function
+        if first is not None and first.calls.legacy and completion.tool_calls:
+            message["function_call"] = message.pop("tool_calls")[0]["function"]
         if self._goes_back_as and completion.tool_calls and completion.reasoning:
             message[self._goes_back_as] = completion.reasoning
         message.update(self._thoughts.message(completion.text))

@@ -159,7 +159,7 @@ class CohereDecoder(JSONDecoder):
             chunks = self._call_end(payload.get("index"), payload)
         return chunks or [Chunk("other", raw=payload)]
 
-    def whole(self, payload: Any) -> list[Chunk]:
+    def document(self, payload: Any) -> list[Chunk]:
         """A plain answer."""
         message = payload.get("message") if isinstance(payload, Mapping) else None
         if not isinstance(message, Mapping):

@@ -74,7 +74,7 @@ class GeminiDecoder(JSONDecoder):
             self.finished = True
         return chunks or [Chunk("other", raw=payload)]
 
-    def whole(self, payload: Any) -> list[Chunk]:
+    def document(self, payload: Any) -> list[Chunk]:
         """A plain answer, or the chunks in an array."""
         chunks: list[Chunk] = []
         for one in payload if isinstance(payload, list) else [payload]:

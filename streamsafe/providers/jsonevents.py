@@ -7,7 +7,7 @@ inside a stream. What a payload means is said by each provider.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Optional
+from typing import Any, Callable, Optional
 
 from streamsafe.errors import MalformedStreamError
 from streamsafe.models import Chunk, ServerSentEvent
@@ -64,11 +64,31 @@ class JSONDecoder(Decoder):
         elif not isinstance(payload, Mapping):
             self.skip(malformed(repr(payload), "expected a JSON object"))
         else:
-            chunks += self.payload(payload, event)
+            chunks += self._read(self.payload, payload, event)
 
     def payload(self, payload: Mapping[str, Any], event: str) -> list[Chunk]:
         """The chunks of one payload; sets ``finished``, ``closed``, ``failure``."""
         raise NotImplementedError
+
+    def whole(self, payload: Any) -> list[Chunk]:
+        """Chunks of an answer that came as one JSON document: the server did not stream."""
+        return self._read(self.document, payload)
+
+    def document(self, payload: Any) -> list[Chunk]:
+        """The chunks of a whole answer; anything else is a failure."""
+        raise NotImplementedError
+
+    def _read(self, reading: Callable[..., list[Chunk]], payload: Any, *more: Any) -> list[Chunk]:
+        """What a reading gives. A list where there is a name in all documents, and the like, is a
+        broken event and no reason for the program to end."""
+        try:
+            return reading(payload, *more)
+        except (TypeError, ValueError, LookupError, AttributeError) as error:
+            broken = malformed(str(payload), f"a field is of no kind that is known: {error}")
+            broken.__cause__ = error
+            self.finished = self.closed = False
+            self.skip(broken)
+            return []
 
     def strays(self, lines: Sequence[str]) -> None:
         """``error: {…}`` as a field (old llama.cpp), or a bare JSON error over several lines, which

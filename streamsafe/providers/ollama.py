@@ -189,7 +189,7 @@ class OllamaDecoder(JSONDecoder):
             chunks += self._done(payload)
         return chunks or [Chunk("other", raw=payload)]
 
-    def whole(self, payload: Any) -> list[Chunk]:
+    def document(self, payload: Any) -> list[Chunk]:
         """A plain answer is a last line with everything in it."""
         chunks: list[Chunk] = []
         self.take(payload, "message", chunks)

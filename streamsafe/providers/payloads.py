@@ -58,6 +58,6 @@ def _slowly(data: str) -> Any:
 def malformed(data: str, why: str) -> MalformedStreamError:
     """The error for an event whose data can't be read."""
     return MalformedStreamError(
-        f"an event is no JSON ({why}); it begins: {data[:SHOWN]!r}",
+        f"an event can't be read ({why}); it begins: {data[:SHOWN]!r}",
         hint="the server or something between broke the event; on_malformed='skip' passes over it",
     )

@@ -14,6 +14,7 @@ from typing import Any, Optional
 
 from streamsafe.models import Chunk, Completion, ToolCallFragment, Usage
 from streamsafe.providers.jsonevents import JSONDecoder
+from streamsafe.providers.payloads import mapping, objects
 from streamsafe.providers.usage import count
 
 #: Items that are calls of the program's tools, and where they keep what they are called with.
@@ -95,7 +96,7 @@ class ResponsesDecoder(JSONDecoder):
             return []
         return self._rare(str(kind), payload) or [Chunk("other", raw=payload)]
 
-    def whole(self, payload: Any) -> list[Chunk]:
+    def document(self, payload: Any) -> list[Chunk]:
         """A response as one document; one that still runs is no answer yet."""
         if not isinstance(payload, Mapping) or payload.get("object", "response") != "response":
             return self.fail(payload)
@@ -128,17 +129,17 @@ class ResponsesDecoder(JSONDecoder):
         if kind == "response.output_item.done":
             return self._item(payload.get("item"), payload)
         if kind == "response.output_text.annotation.added":
-            return self._citations([payload.get("annotation")], payload)
+            return self._citations(objects([payload.get("annotation")]), payload)
         if isinstance(payload.get("response"), Mapping):
             return self._snapshot(payload["response"], payload, kind.rpartition(".")[2])
         return []
 
     def _item(self, item: Any, payload: Mapping[str, Any]) -> list[Chunk]:
         """An item that is done: to be sent back, and a call's arguments whole."""
-        if not isinstance(item, Mapping):
-            return []
-        self.state["output"] = [*self.state.get("output", ()), dict(item)]
-        return self._whole_call(item, payload)
+        for one in _items([item]):
+            self.state["output"] = [*self.state.get("output", ()), dict(one)]
+            return self._whole_call(one, payload)
+        return []
 
     def _snapshot(
         self, response: Mapping[str, Any], payload: Mapping[str, Any], kind: str = ""
@@ -158,7 +159,7 @@ class ResponsesDecoder(JSONDecoder):
             error = response.get("error") or {"message": f"the response was {status}"}
             self.fail({"error": error}, retryable=False if status == "cancelled" else None)
             return chunks
-        output = [item for item in response.get("output") or () if isinstance(item, Mapping)]
+        output = _items(response.get("output"))
         chunks = self._rest_of_all(output, payload) + chunks
         chunks.append(self._finish(str(status), response, payload))
         if output:
@@ -170,8 +171,7 @@ class ResponsesDecoder(JSONDecoder):
     def _finish(
         self, status: str, response: Mapping[str, Any], payload: Mapping[str, Any]
     ) -> Chunk:
-        details = response.get("incomplete_details")
-        reason = details.get("reason") if isinstance(details, Mapping) else None
+        reason = mapping(response.get("incomplete_details")).get("reason")
         normal = "stop"
         if status == "incomplete":
             status = f"incomplete:{reason}"
@@ -224,14 +224,14 @@ class ResponsesDecoder(JSONDecoder):
             )
             rest = _rest(_said(output, kind)[self._before.get(kind, 0) :], came)
             chunks += self._piece((kind, None, None), rest, payload)
-        notes = [note for part in _parts(output, "text") for note in part.get("annotations") or ()]
+        parts = _parts(output, "text")
+        notes = [note for part in parts for note in objects(part.get("annotations"))]
         chunks += self._citations(notes[self._kinds.get("citation", 0) :], payload)
         for item in output:
             chunks += self._whole_call(item, payload)
         return chunks
 
-    def _citations(self, notes: list[Any], payload: Mapping[str, Any]) -> list[Chunk]:
-        notes = [note for note in notes if isinstance(note, Mapping)]
+    def _citations(self, notes: list[Mapping[str, Any]], payload: Mapping[str, Any]) -> list[Chunk]:
         if notes:
             self._kinds["citation"] = self._kinds.get("citation", 0) + len(notes)
         return [Chunk("citation", citation=note, raw=payload) for note in notes]
@@ -286,6 +286,11 @@ def _rest(whole: str, came: str) -> str:
     return whole[len(came) :] if whole.startswith(came) else ""
 
 
+def _items(output: Any) -> list[Mapping[str, Any]]:
+    """The items of a response's output that can be sent back."""
+    return [item for item in objects(output) if isinstance(item.get("type"), str)]
+
+
 _PART_KINDS = {
     "text": ("content", "output_text", "text"),
     "refusal": ("content", "refusal", "refusal"),
@@ -300,8 +305,8 @@ def _parts(output: list[Mapping[str, Any]], kind: str) -> list[Mapping[str, Any]
     return [
         part
         for item in output
-        for part in item.get(where) or ()
-        if isinstance(part, Mapping) and part.get("type") == type
+        for part in objects(item.get(where))
+        if part.get("type") == type
     ]
 
 
@@ -313,13 +318,13 @@ def _said(output: list[Mapping[str, Any]], kind: str) -> str:
 
 def usage_of(raw: Mapping[str, Any]) -> Usage:
     """The usage in the project's words."""
-    into, out = raw.get("input_tokens_details"), raw.get("output_tokens_details")
+    into, out = mapping(raw.get("input_tokens_details")), mapping(raw.get("output_tokens_details"))
     asked, written = count(raw.get("input_tokens")), count(raw.get("output_tokens"))
     return Usage(
         asked,
         written,
-        count(out.get("reasoning_tokens")) if isinstance(out, Mapping) else 0,
-        count(into.get("cached_tokens")) if isinstance(into, Mapping) else 0,
+        count(out.get("reasoning_tokens")),
+        count(into.get("cached_tokens")),
         count(raw.get("total_tokens")) or asked + written,
         False,
         dict(raw),
