@@ -11,7 +11,7 @@ import queue
 import time
 from collections import deque
 from collections.abc import Generator, Iterable, Mapping, Sized
-from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecutor
+from concurrent.futures import BrokenExecutor, Executor, Future
 from typing import Any, NamedTuple, Optional
 
 from streamsafe.batch.item import Item, fingerprint, item_of
@@ -20,6 +20,7 @@ from streamsafe.batch.limiter import Limiter
 from streamsafe.batch.progress import Progress, Reporter
 from streamsafe.batch.result import Result
 from streamsafe.batch.task import Answer, Shared, Task, perform
+from streamsafe.batch.threads import Threads
 from streamsafe.errors import ConfigurationError, StreamingError
 
 #: Prompts between the oldest without a result and the newest that was read, for each worker: one
@@ -77,7 +78,7 @@ class Driver:
         own = self._executor is None
         try:
             if own:
-                self._executor = ThreadPoolExecutor(self._workers, "streamsafe-batch")
+                self._executor = Threads(self._workers)
             while True:
                 self._take_ended()
                 wait = self._fill()
