@@ -22,6 +22,7 @@ A test of a streaming client reads as one sentence::
  - ``openai_chat``, ``responses``, ``anthropic``, ``gemini``, ``cohere``, ``ollama`` and others: the
    events of an answer; ``prose`` makes a long one.
  - ``fault``: an answer with one of the usual faults, by its name.
+ - ``recorded``: a cassette, played by a server.
  - ``FakeTransport``, ``FakeClock``: no sockets, no waiting, for tests of streamsafe's own users.
  - ``Chaos``: faults by chance, repeatable by their seed.
 
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     from streamsafe.testing.faults import fault
     from streamsafe.testing.gate import Gate
     from streamsafe.testing.proxy import ProxyServer, forward
+    from streamsafe.testing.recorded import recorded
     from streamsafe.testing.request import Headers, RecordedRequest
     from streamsafe.testing.script import (
         Exchange,
@@ -104,6 +106,7 @@ __all__ = [
     "pause",
     "prose",
     "raw",
+    "recorded",
     "redirect",
     "reply",
     "responses",
@@ -117,8 +120,8 @@ __all__ = [
 ]
 
 _ROOMS = (
-    "script", "server", "answers", "faults", "request", "gate", "proxy", "chaos", "clock",
-    "transport",
+    "script", "server", "answers", "faults", "recorded", "request", "gate", "proxy", "chaos",
+    "clock", "transport",
 )  # fmt: skip
 
 

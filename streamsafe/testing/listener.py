@@ -34,9 +34,9 @@ class Listener:
 
     _name = "fault-server"
 
-    def __init__(self) -> None:
+    def __init__(self, port: int = 0) -> None:
         #: The port, from the first ``start`` on; it stays the same over ``refuse`` and ``accept``.
-        self.port = 0
+        self.port = port
         #: What went wrong on the server's side, as texts; a test wants this empty.
         self.errors: list[str] = []
         #: How many connections were accepted so far.

@@ -40,19 +40,26 @@ class FaultServer(Listener):
     servers can run at once, and each serves many connections at once, a thread to each.
 
     ``tls=True`` speaks TLS under a certificate for localhost that only tests trust: give
-    ``server.ca_file`` to the client's ``verify=``. All methods may be called from any thread.
+    ``server.ca_file`` to the client's ``verify=``. ``port``: 0 = a free one. ``keep``: how many
+    requests and errors are remembered, the last ones; None = all. All methods may be called from
+    any thread.
     """
 
-    def __init__(self, *, tls: bool = False) -> None:
-        super().__init__()
+    def __init__(
+        self, *, tls: bool = False, port: int = 0, keep: Optional[int] = None
+    ) -> None:
+        super().__init__(port)
         #: The path of the certificate to trust, from ``start`` to ``stop``; None without TLS.
         self.ca_file: Optional[str] = None
         self._tls = tls
+        if keep is not None and keep < 1:
+            raise ValueError(f"keep={keep}: expected at least 1, or None for all")
         self._context: Optional[ssl.SSLContext] = None
         self._state = threading.Condition()  # guards _script, _handler, _requests, _gates
         self._script: deque[Exchange] = deque()
         self._handler: Optional[Handler] = None
-        self._requests: list[RecordedRequest] = []
+        self._requests: deque[RecordedRequest] = deque(maxlen=keep)
+        self._keep = keep
         self._gates: dict[str, Gate] = {}
 
     @property
@@ -62,7 +69,7 @@ class FaultServer(Listener):
 
     @property
     def requests(self) -> tuple[RecordedRequest, ...]:
-        """The requests so far, in the order in which they were whole."""
+        """The requests that are remembered, in the order in which they were whole."""
         with self._state:
             return tuple(self._requests)
 
@@ -218,6 +225,12 @@ class FaultServer(Listener):
             if self._script and self._script[0].kind == "connect":
                 return self._script.popleft()
             return None
+
+    def _error(self, text: str) -> None:
+        super()._error(text)
+        if self._keep is not None:
+            with self._changed:
+                del self.errors[: -self._keep]
 
     def _player(self, channel: Channel, exchange: Exchange) -> Player:
         return Player(channel, exchange, self._find_gate)

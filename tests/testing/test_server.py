@@ -572,3 +572,16 @@ def _trusting(server: FaultServer) -> ssl.SSLContext:
 
 def _descriptors() -> int:
     return len(os.listdir("/proc/self/fd")) if os.path.exists("/proc/self/fd") else 0
+
+
+def test_a_server_may_have_a_port_of_its_own_and_forget_what_is_old():
+    with FaultServer() as first:
+        port = first.port
+    with FaultServer(port=port, keep=2) as server:
+        assert server.port == port
+        server.always(reply(200))
+        for number in range(3):
+            requests.get(f"{server.url}/{number}")
+        assert [request.path for request in server.requests] == ["/1", "/2"]
+    with pytest.raises(ValueError, match="keep=0"):
+        FaultServer(keep=0)
