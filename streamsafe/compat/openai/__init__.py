@@ -1,0 +1,75 @@
+"""The OpenAI SDK by its names, over streamsafe's streams.
+
+::
+
+    from streamsafe.compat.openai import OpenAI          # was: from openai import OpenAI
+    from streamsafe.compat import openai                 # was: import openai
+
+Here live re-exports, and what is said of the names that are not covered.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from streamsafe.compat.answer import Answer as Stream
+from streamsafe.compat.arguments import NOT_GIVEN, NotGiven, Omit, omit
+from streamsafe.compat.openai.azure import AzureOpenAI
+from streamsafe.compat.openai.client import OpenAI
+from streamsafe.compat.openai.coverage import Covered
+from streamsafe.compat.openai.errors import (
+    APIConnectionError,
+    APIError,
+    APIStatusError,
+    APITimeoutError,
+    AuthenticationError,
+    BadRequestError,
+    ConflictError,
+    InternalServerError,
+    NotFoundError,
+    OpenAIError,
+    PermissionDeniedError,
+    RateLimitError,
+    UnprocessableEntityError,
+)
+
+Client = OpenAI
+
+__all__ = [
+    "NOT_GIVEN",
+    "APIConnectionError",
+    "APIError",
+    "APIStatusError",
+    "APITimeoutError",
+    "AuthenticationError",
+    "AzureOpenAI",
+    "BadRequestError",
+    "Client",
+    "ConflictError",
+    "InternalServerError",
+    "NotFoundError",
+    "NotGiven",
+    "Omit",
+    "OpenAI",
+    "OpenAIError",
+    "PermissionDeniedError",
+    "RateLimitError",
+    "Stream",
+    "UnprocessableEntityError",
+    "omit",
+]
+
+_NOT_HERE = (
+    "AsyncAzureOpenAI", "AsyncClient", "AsyncOpenAI", "AsyncStream", "Timeout", "audio", "beta",
+    "chat", "completions", "embeddings", "files", "images", "models", "moderations", "responses",
+)  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    if name in _NOT_HERE:
+        # An ImportError: "from … import AsyncOpenAI" then shows it, and not a message of its own.
+        raise ImportError(
+            f"streamsafe.compat.openai has no {name}: it covers {Covered.COVERED}. "
+            "Take it from the vendor's SDK (pip install openai)"
+        )
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
