@@ -301,8 +301,9 @@ class StreamMonitor:
         return self._share is None or self._share.publish()
 
     def close(self) -> None:
-        """With ``share``: send the pending figures and end the thread that does so. The monitor
-        can be used on; without it, the thread ends two seconds after the last stream."""
+        """With ``share``: send the pending figures, end the thread that does so and close the
+        store's connections. The monitor can be used on. Without it, the thread ends two seconds
+        after the last stream, and a connection to Redis stays open."""
         if self._share is not None:
             self._share.close()
 

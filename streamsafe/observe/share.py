@@ -138,7 +138,8 @@ class Share:
         return found
 
     def close(self) -> None:
-        """Send what is pending and let the thread end; figures that come later start another."""
+        """Send what is pending, let the thread end and the store's connections go; figures that
+        come later start anew."""
         self.publish()
         with self._wakeup:
             thread, self._thread = self._thread, None
@@ -146,6 +147,7 @@ class Share:
             self._wakeup.notify_all()
         if thread is not None:
             thread.join()
+        self._store.close()
 
     def _run(self) -> None:
         idle = 0

@@ -46,6 +46,9 @@ class Store(Protocol):
     def documents(self, wall: float) -> list[str]:
         """The documents of all processes that are not out of date."""
 
+    def close(self) -> None:
+        """Give idle connections back; the next call opens another."""
+
 
 class SQLiteStore:
     """Two small tables in a SQLite file on a local disk; it may be the journal's file.
@@ -117,6 +120,9 @@ class SQLiteStore:
         with self._open() as db:
             rows = db.execute("SELECT document FROM monitor_processes WHERE until >= ?", (wall,))
             return [text for (text,) in rows]
+
+    def close(self) -> None:
+        """Nothing is open between two calls."""
 
     @contextlib.contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
@@ -204,6 +210,11 @@ class RedisStore:
         """The documents of all processes that are not out of date."""
         keys = self._redis.zrangebyscore(self.PREFIX + "processes", wall, "+inf")
         return [text for text in self._redis.mget(keys) if text] if keys else []
+
+    def close(self) -> None:
+        """Give idle connections back; the next call opens another."""
+        # Not Redis.close(), which before 5.0.1 leaves the pool of from_url open.
+        self._redis.connection_pool.disconnect(inuse_connections=False)
 
 
 def store(where: str) -> Store:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -100,6 +101,14 @@ def where(request, tmp_path):
     with redis.Redis.from_url(url) as client:
         client.flushall()
     yield url
+
+
+def open_sockets():
+    links = []
+    for link in Path("/proc/self/fd").glob("*"):
+        with contextlib.suppress(OSError):  # the directory's own, gone by now
+            links.append(os.readlink(link))
+    return {link for link in links if link.startswith("socket:")}
 
 
 @pytest.fixture
@@ -248,6 +257,17 @@ def test_the_thread_is_daemonic_named_and_gone_when_there_is_nothing_to_send(
     assert not thread.is_alive()
     life(monitor).begin().complete()
     assert monitor._share._thread is not None
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="needs /proc")
+def test_closing_a_monitor_closes_its_connections_and_it_can_be_used_on(where, life):
+    monitor = StreamMonitor(share=where)
+    before = open_sockets()
+    for number in (1, 2):
+        life(monitor).begin().complete()
+        assert monitor.get_stats()["total_streams"] == number
+        monitor.close()
+        assert open_sockets() == before
 
 
 # -- stores that fail ----------------------------------------------------------------------------
