@@ -78,6 +78,16 @@ class StreamHandle:
         return self._completion
 
     def __iter__(self) -> Iterator[Chunk]:
+        for chunk in self.polled(None):
+            if chunk is not None:
+                yield chunk
+
+    def polled(self, every: Optional[float]) -> Iterator[Optional[Chunk]]:
+        """As iterating, but with a None whenever ``every`` seconds have brought no chunk.
+
+        For whoever has something else to do meanwhile, such as to tell a browser that the answer
+        is still awaited.
+        """
         with self._changed:
             if self._iterating:
                 raise RuntimeError("this StreamHandle is being iterated already")
@@ -87,9 +97,11 @@ class StreamHandle:
                 self._joined = None
         try:
             while True:
-                chunk = self._take()
-                if chunk is None:
-                    break
+                chunk = self._take(every)
+                if chunk is None and self.done():
+                    chunk = self._take(0)
+                    if chunk is None:
+                        break
                 yield chunk
         finally:
             with self._changed:
@@ -98,9 +110,9 @@ class StreamHandle:
         if self._error is not None:
             raise self._error
 
-    def _take(self) -> Optional[Chunk]:
+    def _take(self, timeout: Optional[float]) -> Optional[Chunk]:
         with self._changed:
-            self._changed.wait_for(lambda: bool(self._queue) or self._ended())
+            self._changed.wait_for(lambda: bool(self._queue) or self._ended(), timeout)
             if not self._queue:
                 return None
             self._changed.notify_all()

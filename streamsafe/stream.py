@@ -11,6 +11,7 @@ import weakref
 from collections.abc import Generator, Iterator
 from typing import Optional
 
+from streamsafe.journal.base import Journal
 from streamsafe.models import Attempt, Chunk, Completion
 from streamsafe.run import Run
 from streamsafe.setup import Setup
@@ -94,6 +95,11 @@ class Stream:
     def stream_id(self) -> str:
         """The name of this stream in logs, records and the journal."""
         return self._run.setup.stream_id
+
+    @property
+    def journal(self) -> Optional[Journal]:
+        """The journal that keeps it, or None."""
+        return self._run.setup.journal
 
     @property
     def attempts(self) -> tuple[Attempt, ...]:

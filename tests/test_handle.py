@@ -119,3 +119,15 @@ def test_one_iteration_at_a_time(server):
         next(iter(handle))
     server.gate("go").open()
     list(chunks)
+
+
+def test_who_polls_is_told_that_nothing_has_come(server):
+    server.expect(stream(EVENTS[:3], wait("go"), EVENTS[3:]))
+    handle = session(server).submit("Hi")
+    text, ticks = "", 0
+    for chunk in handle.polled(0.01):
+        text += chunk.text if chunk is not None else ""
+        ticks += chunk is None
+        if ticks == 3:
+            server.gate("go").open()
+    assert text == TEXT and ticks >= 3
