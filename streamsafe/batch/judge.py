@@ -16,6 +16,7 @@ from streamsafe.engine.retry import RetryPolicy
 from streamsafe.errors import (
     AuthenticationError,
     ConnectError,
+    MalformedStreamError,
     NotFoundError,
     PermissionDeniedError,
     QuotaExceededError,
@@ -29,7 +30,7 @@ PATIENCE = 600.0
 #: What the next prompt would end in as well.
 _HOPELESS = (AuthenticationError, QuotaExceededError, StreamCancelledError)
 #: The same, where nothing was answered before: a wrong address, model or key.
-_HOPELESS_AT_FIRST = (ConnectError, NotFoundError, PermissionDeniedError)
+_HOPELESS_AT_FIRST = (ConnectError, MalformedStreamError, NotFoundError, PermissionDeniedError)
 
 
 class Judge:
