@@ -24,6 +24,8 @@ from streamsafe.models import Attempt, Call, Chunk, Completion
 
 #: Seconds a follower waits in Redis before it looks whether the writer still lives.
 FOLLOW_WAIT = 1.0
+#: Seconds between two looks for names whose streams have gone.
+SWEEP_EVERY = 600.0
 
 
 class RedisJournal:
@@ -66,6 +68,8 @@ class RedisJournal:
             "url": url, "prefix": prefix, "ttl": ttl, "lease": lease, "timeout": timeout,
             "backlog": backlog, "keep_raw": keep_raw, "wall": wall,
         }  # fmt: skip
+        self._ttl = ttl
+        self._swept = time.monotonic()
         self._picklable = client is None
         self._timeout = timeout
         self._keep_raw = keep_raw
@@ -112,6 +116,7 @@ class RedisJournal:
         }
         if call.model is not None:
             fields["model"] = call.model
+        self._sweep(now)
         # On the list first: a name that is on it without being there is taken off again.
         self._store.enlist(stream_id, now)
         flat = [part for field in fields.items() for part in field]
@@ -306,6 +311,12 @@ class RedisJournal:
         for stream_id in doomed:
             self._store.delete(stream_id)
         return len(doomed)
+
+    def _sweep(self, now: float) -> None:
+        """Take off the list what has gone by itself; Redis does that to whole keys alone."""
+        if self._ttl is not None and time.monotonic() > self._swept + SWEEP_EVERY:
+            self._swept = time.monotonic()
+            self._store.infos(self._store.names(before=now - self._ttl))
 
     def close(self) -> None:
         """Let go of the connections; they are opened again at the next use. Streams go on. What

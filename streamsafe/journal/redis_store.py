@@ -117,10 +117,11 @@ class RedisStore:
         with self._asking() as client:
             client.zadd(self._index, {stream_id: created}, nx=True)
 
-    def names(self) -> list[str]:
-        """The streams, the latest first; also those that have gone."""
+    def names(self, before: Optional[float] = None) -> list[str]:
+        """The streams that were begun ``before``, the latest first; also those that have gone."""
+        until = "+inf" if before is None else before
         with self._asking() as client:
-            return [name.decode() for name in client.zrevrange(self._index, 0, -1)]
+            return [name.decode() for name in client.zrevrangebyscore(self._index, until, "-inf")]
 
     def infos(self, names: Sequence[str]) -> list[StreamInfo]:
         """These streams as far as they are there; what has gone is taken off the list."""

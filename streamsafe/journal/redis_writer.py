@@ -147,6 +147,7 @@ class Writer:
         with self._turn:
             self._claims.discard(claim)
             claim.pending.clear()
+            claim.size = 0
             self._turn.notify_all()
 
     def put(self, claim: Claim, write: Union[Group, Write]) -> None:
@@ -160,10 +161,12 @@ class Writer:
             try:
                 self._send(claim, write)
             except StorageError as error:
+                self._away(claim, error)
                 with self._turn:
-                    self._away(claim, error)
                     claim.tried = True
                     self._keep(claim, write)
+        if claim.size > self._bound:
+            self._shut(claim, "full", f"Redis is away, and more than {self._bound:,} bytes wait")
         if claim.closed == "taken":
             raise ResumeError(
                 f"stream {claim.stream_id!r} is written by somebody else now",
@@ -200,8 +203,6 @@ class Writer:
     def _keep(self, claim: Claim, write: Union[Group, Write]) -> None:
         claim.pending.append(write)
         claim.size += write.size
-        if claim.size > self._bound:
-            self._shut(claim, "full", f"Redis is away, and more than {self._bound:,} bytes wait")
         self._turn.notify_all()
 
     def _shut(self, claim: Claim, kind: str, why: str) -> None:
@@ -244,15 +245,17 @@ class Writer:
                 elif renew:
                     self._send(claim, Write(scripts.RENEW))
             except StorageError as error:
-                with self._turn:
-                    self._away(claim, error)
-                    if claim.ended is not None and time.monotonic() > claim.ended + PATIENCE:
-                        self._shut(claim, "late", f"{PATIENCE:.0f} s after its end: {error}")
+                self._away(claim, error)
+                if claim.ended is not None and time.monotonic() > claim.ended + PATIENCE:
+                    self._shut(claim, "late", f"{PATIENCE:.0f} s after its end: {error}")
                 return  # each claim more would wait for the same Redis
 
     def _away(self, claim: Claim, error: StorageError) -> None:
-        if claim.away is None and not claim.closed:
-            claim.away = time.monotonic()
+        with self._turn:
+            news = claim.away is None and not claim.closed
+            if news:
+                claim.away = time.monotonic()
+        if news:
             logger.warning(
                 "stream %s goes on without being written for now: %s", claim.stream_id, error
             )

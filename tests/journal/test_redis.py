@@ -266,6 +266,18 @@ def test_streams_go_by_themselves_after_their_time(redis, opened, begin, wait_un
     assert redis.ask(b"ZCARD streamsafe:streams") == b":0\r\n"
 
 
+def test_their_names_go_from_the_list_also_where_nobody_lists_them(
+    redis, opened, begin, wait_until, monkeypatch
+):
+    monkeypatch.setattr("streamsafe.journal.redis.SWEEP_EVERY", 0.0)
+    journal = opened(redis, ttl=0.2)
+    begin(journal)
+    journal.end("s", DONE, "complete")
+    wait_until(lambda: redis.ask(b"EXISTS streamsafe:{s}:meta") == b":0\r\n")
+    begin(journal, stream_id="t")
+    assert redis.ask(b"ZCARD streamsafe:streams") == b":1\r\n"
+
+
 def test_without_a_time_they_stay(redis, opened, begin):
     journal = opened(redis, ttl=None)
     begin(journal)

@@ -285,5 +285,5 @@ def peak_megabytes(path, megabytes):
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="counts memory in the unit of Linux")
 def test_an_answer_of_hundreds_of_megabytes_goes_to_its_sink_in_flat_memory(path):
-    short, long = peak_megabytes(path, 32), peak_megabytes(path, 400)
+    short, long = peak_megabytes(path, 20), peak_megabytes(path, 300)
     assert long < short + 8

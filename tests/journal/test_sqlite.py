@@ -165,7 +165,7 @@ while True:
 """
 
 
-@pytest.mark.parametrize("times", [3, pytest.param(40, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("times", [3, pytest.param(20, marks=pytest.mark.slow)])
 def test_a_writer_that_is_killed_anywhere_loses_nothing_it_had_told(tmp_path, times):
     rng = random.Random(times)
     for turn in range(times):
