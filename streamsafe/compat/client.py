@@ -14,10 +14,10 @@ from streamsafe.compat.answer import Answer, Dialect, Weave
 from streamsafe.compat.arguments import NOT_GIVEN, body_of, given, plain
 from streamsafe.compat.exchange import Exchange
 from streamsafe.compat.missing import Covering, not_covered
+from streamsafe.compat.timeout import timeouts_of
 from streamsafe.compat.unstreamed import Unstreamed
 from streamsafe.compat.whole import Builder, Gathering, refuses_to_stream
 from streamsafe.engine.retry import RetryPolicy
-from streamsafe.engine.timing import Timeouts
 from streamsafe.errors import BadRequestError, ConfigurationError, StreamingError
 from streamsafe.models import Attempt
 from streamsafe.providers import presets
@@ -36,9 +36,6 @@ _OPTIONS = ("resume", "observers", "journal", "http", "transport", "limits")
 
 #: How long a document is waited for where the server does not stream: as long as the SDKs do.
 _DOCUMENT = 600.0
-
-#: Heartbeats without content keep the SDKs waiting for ever: never cut before streamsafe's own.
-_STALL = 120.0
 
 
 class Client(Covering):
@@ -226,20 +223,3 @@ class Client(Covering):
     def _own_headers(self) -> dict[str, str]:
         """Headers beside those of the provider."""
         return {}
-
-
-def timeouts_of(timeout: Any) -> Optional[Timeouts]:
-    """The clocks for an SDK's ``timeout``: seconds of silence, counted anew with each byte."""
-    if not given(timeout):
-        return None
-    if isinstance(timeout, Timeouts):
-        return timeout
-    connect, silence = timeout, timeout
-    if hasattr(timeout, "connect") and hasattr(timeout, "read"):
-        connect, silence = timeout.connect, timeout.read
-    return Timeouts(
-        connect=connect,
-        first_token=silence,
-        inactivity=silence,
-        stall=None if silence is None else max(silence, _STALL),
-    )

@@ -15,11 +15,13 @@ class Record(dict[str, Any]):
     """An object of an answer: fields as attributes or as items, those within it likewise.
 
     The annotations of a subclass are the fields that it knows: such a one is None where the server
-    did not send it. Another one is an AttributeError then. ``SHAPES`` says which subclass a field
-    is; a mapping by the object's ``type`` can stand for a class.
+    did not send it. Another one is an AttributeError then. A field with the name of a dict's
+    method, such as "items", is there as an item alone.
     """
 
+    #: By field: a Record's class, one for each ``type``, or dict for what is the program's own.
     SHAPES: ClassVar[Mapping[str, Any]] = {}
+    #: The fields that are None where they were not sent.
     KNOWN: ClassVar[tuple[str, ...]] = ()
 
     def __init_subclass__(cls) -> None:
@@ -89,6 +91,8 @@ _PLAIN = frozenset({str, int, float, bool, type(None)})
 
 def shaped(value: Any, shape: Any) -> Any:
     """The value with its objects as Records of this shape."""
+    if shape is dict:
+        return value
     if isinstance(value, list):
         return [shaped(item, shape) for item in value]
     if not isinstance(value, Mapping):

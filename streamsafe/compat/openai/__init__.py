@@ -32,6 +32,7 @@ from streamsafe.compat.openai.errors import (
     RateLimitError,
     UnprocessableEntityError,
 )
+from streamsafe.compat.timeout import Timeout
 
 Client = OpenAI
 
@@ -55,12 +56,13 @@ __all__ = [
     "PermissionDeniedError",
     "RateLimitError",
     "Stream",
+    "Timeout",
     "UnprocessableEntityError",
     "omit",
 ]
 
 _NOT_HERE = (
-    "AsyncAzureOpenAI", "AsyncClient", "AsyncOpenAI", "AsyncStream", "Timeout", "audio", "beta",
+    "AsyncAzureOpenAI", "AsyncClient", "AsyncOpenAI", "AsyncStream", "audio", "beta",
     "chat", "completions", "embeddings", "files", "images", "models", "moderations", "responses",
 )  # fmt: skip
 

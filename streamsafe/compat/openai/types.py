@@ -183,7 +183,7 @@ class ResponseItem(Record):
 class Response(Record):
     """A response of the Responses API."""
 
-    SHAPES = {"output": ResponseItem}
+    SHAPES = {"output": ResponseItem, "metadata": dict}
 
     id: str
     created_at: float
