@@ -37,7 +37,7 @@ _BY_STATUS: dict[int, tuple[type[APIError], bool]] = {
     409: (ServerError, True),  # a lock that timed out; the vendors' SDKs retry it as well
     413: (BadRequestError, False),
     422: (BadRequestError, False),
-    424: (ServerError, True),  # TGI: the generation failed
+    424: (ServerError, False),  # but TGI's "generation", see below
     425: (ServerError, True),
     429: (RateLimitError, True),
     498: (OverloadedError, True),  # Groq: flex capacity

@@ -31,10 +31,12 @@ def error_payload(body: str) -> Any:
     text = body.strip()
     if text.startswith("data:"):
         text = text[5:].split("\n")[0].strip()
-    payload = maybe_json(text)
-    if isinstance(payload, list) and len(payload) == 1:
-        payload = payload[0]
-    return payload
+    return unwrapped(maybe_json(text))
+
+
+def unwrapped(payload: Any) -> Any:
+    """The one element of an array, as Gemini has errors without ``alt=sse``; else the value."""
+    return payload[0] if isinstance(payload, list) and len(payload) == 1 else payload
 
 
 def maybe_json(text: str) -> Any:

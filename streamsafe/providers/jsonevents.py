@@ -14,7 +14,7 @@ from streamsafe.models import Chunk, ServerSentEvent
 from streamsafe.providers.base import Decoder
 from streamsafe.providers.classify import api_error
 from streamsafe.providers.delays import retry_after
-from streamsafe.providers.facts import error_facts, maybe_json
+from streamsafe.providers.facts import error_facts, maybe_json, unwrapped
 from streamsafe.providers.halves import Halves, may_have_halves
 from streamsafe.providers.payloads import decode, malformed
 
@@ -57,8 +57,7 @@ class JSONDecoder(Decoder):
 
     def take(self, payload: Any, event: str, chunks: list[Chunk]) -> None:
         """One payload: its error, or its chunks."""
-        if isinstance(payload, list) and len(payload) == 1:
-            payload = payload[0]
+        payload = unwrapped(payload)
         if event == "error" or is_error(payload):
             self.fail(payload)
         elif not isinstance(payload, Mapping):
@@ -118,9 +117,7 @@ class JSONDecoder(Decoder):
 
     def _is_error(self, text: str) -> bool:
         """True, with the failure set, for the JSON of an error object."""
-        payload = maybe_json(text) if text else None
-        if isinstance(payload, list) and len(payload) == 1:
-            payload = payload[0]
+        payload = unwrapped(maybe_json(text)) if text else None
         if not is_error(payload):
             return False
         self.fail(payload)
@@ -143,6 +140,7 @@ class JSONDecoder(Decoder):
         hint: Optional[str] = None,
     ) -> list[Chunk]:
         """An error in place of, or along with, an answer; always no chunks."""
+        payload = unwrapped(payload)
         facts = error_facts(payload)
         self.finished = False
         self.failure = api_error(
