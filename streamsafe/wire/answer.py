@@ -11,6 +11,9 @@ from streamsafe.wire.opening import CURRENT
 
 #: A read asks the socket for at most this.
 READ_SIZE = 64 * 1024
+#: A reader that waits holds a buffer of this size, as large as http.client's own; one that has
+#: filled it asks for READ_SIZE. 64 KB for each would be most of what a waiting stream needs.
+FIRST_SIZE = 8 * 1024
 
 
 class Answer(http.client.HTTPResponse):
@@ -21,6 +24,7 @@ class Answer(http.client.HTTPResponse):
     """
 
     _chunks: Optional[ChunkedDecoder] = None
+    _most = FIRST_SIZE
 
     def begin(self) -> None:
         """Read the status line and the headers."""
@@ -52,6 +56,16 @@ class Answer(http.client.HTTPResponse):
                 return version, status, reason
             while self.fp.readline(65537) not in (b"\r\n", b"\n", b""):
                 pass
+
+    def take(self) -> bytes:
+        """The body's next bytes as soon as there are any; b"" at its end."""
+        most = self._most
+        data = self.read1(most)
+        if len(data) >= FIRST_SIZE // 2:
+            self._most = READ_SIZE
+        elif most != FIRST_SIZE:
+            self._most = FIRST_SIZE
+        return data
 
     def read1(self, n: int = -1) -> bytes:
         """Up to ``n`` bytes of the body as soon as there are any, of however many chunks."""

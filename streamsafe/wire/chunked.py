@@ -13,6 +13,8 @@ from typing import Optional
 
 #: As in http.client: the longest line of a size with its extensions, or of a trailer.
 MAX_LINE = 65536
+#: A size without extensions: 16 digits and CR.
+_SHORT_LINE = 18
 
 
 class ChunkedDecoder:
@@ -33,6 +35,15 @@ class ChunkedDecoder:
 
     def feed(self, data: bytes) -> bytes:
         """The body's bytes in ``data``, which is not empty. Keeps none of them back."""
+        if not (self._left or self._line or self._trailers):
+            # Most reads are exactly one chunk.
+            newline = data.find(b"\n", 0, _SHORT_LINE)
+            try:
+                size = int(data[:newline], 16) if newline > 0 else 0
+            except ValueError:
+                size = 0
+            if size > 0 and newline + 3 + size == len(data):
+                return data[newline + 1 : -2]
         pieces: list[bytes] = []
         start = 0
         if self._left:

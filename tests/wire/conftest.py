@@ -32,7 +32,7 @@ class Conn:
 
     def __init__(self, sock: socket.socket) -> None:
         self.sock = sock
-        self._buffer = b""
+        self._buffer = bytearray()  # bytes would make a large body quadratic
 
     def ask(self) -> Optional[Asked]:
         """The next request, or None if the client closed."""
@@ -46,7 +46,7 @@ class Conn:
         while len(self._buffer) < length:
             if not self._more():
                 raise ConnectionError("cut inside a request")
-        body, self._buffer = self._buffer[:length], self._buffer[length:]
+        body, self._buffer = bytes(self._buffer[:length]), self._buffer[length:]
         return Asked(line, headers, body)
 
     def _more(self) -> bytes:

@@ -469,6 +469,7 @@ def test_a_connection_that_the_server_closed_meanwhile_is_replaced(
     assert client.whole(server.url) == EVENT
     response = client.open(server.url)
     assert response.read() == EVENT
+    response.finish()
     assert response.reused is False
     assert client.names == [
         "reused", "sent", "stale", "connecting", "connected", "sent",
