@@ -11,14 +11,12 @@ is, and the answer goes on in the next response.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Optional
+from typing import Any, Callable, Optional
 
-from streamsafe.models import Chunk, Completion, ServerSentEvent, ToolCallFragment, Usage
+from streamsafe.models import Chunk, Completion, ToolCallFragment, Usage
 from streamsafe.providers.facts import maybe_json
-from streamsafe.providers.halves import is_whole, united
-from streamsafe.providers.jsonevents import JSONDecoder
-from streamsafe.providers.pattern import TRIES, Pattern, plain
-from streamsafe.providers.payloads import scan, scanstring
+from streamsafe.providers.halves import united
+from streamsafe.providers.texts import TextDecoder
 from streamsafe.providers.toolcalls import as_json
 from streamsafe.providers.usage import count, merge
 
@@ -38,19 +36,18 @@ PAUSES = frozenset({"pause_turn", "compaction"})
 #: Where a block keeps what its deltas bring in pieces.
 _GROWS = {"text": "text", "thinking": "thinking", "compaction": "content"}
 
-_new = tuple.__new__
 
-
-class MessagesDecoder(JSONDecoder):
+class MessagesDecoder(TextDecoder):
     """Decodes the events of one response.
 
     ``state["content"]`` are the closed content blocks as the API wants them sent back, behind
     those of ``before``, the responses that ended in a pause.
     """
 
+    member = "text"
+
     def __init__(self, before: Sequence[Mapping[str, Any]] = ()) -> None:
         super().__init__()
-        self._pattern = Pattern()
         self._open: dict[Any, dict[str, Any]] = {}
         self._pieces: dict[Any, list[str]] = {}
         self._calls: dict[Any, int] = {}
@@ -61,60 +58,31 @@ class MessagesDecoder(JSONDecoder):
         if before:
             self.state["content"] = list(before)
 
-    def feed(self, events: Sequence[ServerSentEvent]) -> list[Chunk]:
-        """Chunks of these events, up to a failure."""
-        chunks: list[Chunk] = []
-        pattern, pieces, hit = self._pattern, self._pieces, False
-        before, start, after, known = pattern.parts()
-        kept = self._halves.kept
-        for event in events:
-            data, raw, text = event[1], None, ""
-            if kept:
-                pass  # half a character waits for its other half, on the general way
-            elif data.startswith(before) and event[0] != "error" and known["index"] in pieces:
-                try:
-                    text, end = scanstring(data, start)
-                except ValueError:
-                    end = 0
-                if end and data[end:] == after and (text.isascii() or is_whole(text)):
-                    hit, raw = True, _with_text(known, text)
-            if raw is None:
-                raw = None if kept else self._plain(event)
-                if raw is None:
-                    chunks += super().feed((event,))
-                    if self.failure is not None or self.closed:
-                        break
-                    continue
-                text = raw["delta"]["text"]
-                if pattern.tries and plain(raw, "delta") and plain(raw["delta"]):
-                    pattern.learn(data, raw, "text", text, _with_text)
-                    before, start, after, known = pattern.parts()
-            pieces[raw["index"]].append(text)
-            chunks.append(_new(Chunk, ("text", text, "", None, None, None, 0, raw, "", None, None)))
-        if hit:
-            pattern.tries = TRIES
-        return chunks
+    def text_of(self, payload: Any) -> str:
+        """The text of a delta of an open block."""
+        delta = payload["delta"]
+        if (
+            delta["type"] == "text_delta"
+            and payload["type"] == "content_block_delta"
+            and payload["index"] in self._pieces
+            and delta["text"].__class__ is str
+            and "error" not in payload
+        ):
+            return str(delta["text"])
+        return ""
 
-    def _plain(self, event: ServerSentEvent) -> Optional[dict[str, Any]]:
-        """The payload if it is a piece of text of an open block: the common case."""
-        data = event[1]
-        try:
-            payload, end = scan(data, 0)
-            delta = payload["delta"]
-            if (
-                delta["type"] == "text_delta"
-                and payload["type"] == "content_block_delta"
-                and delta["text"].__class__ is str
-                and (delta["text"].isascii() or is_whole(delta["text"]))
-                and payload["index"] in self._pieces
-                and (end == len(data) or not data[end:].strip())
-                and "error" not in payload
-                and event[0] != "error"
-            ):
-                return payload  # type: ignore[no-any-return]
-        except (KeyError, TypeError, ValueError, StopIteration, RecursionError):
-            pass
-        return None
+    @staticmethod
+    def with_text(payload: dict[str, Any], text: str) -> dict[str, Any]:
+        """The payload of a piece of text, with another text."""
+        payload = payload.copy()
+        delta = payload["delta"].copy()
+        delta["text"], payload["delta"] = text, delta
+        return payload
+
+    def keeps(self, payload: dict[str, Any]) -> Optional[Callable[[str], object]]:
+        """The block that is to be sent back."""
+        pieces = self._pieces.get(payload["index"])
+        return None if pieces is None else pieces.append
 
     def payload(self, payload: Mapping[str, Any], event: str) -> list[Chunk]:
         """The chunks of one payload; none of a ping."""
@@ -273,6 +241,7 @@ class MessagesDecoder(JSONDecoder):
 
     def _stop(self, index: Any, payload: Mapping[str, Any]) -> list[Chunk]:
         """A block is whole. A tool call without a piece of input has that of its start."""
+        self._pattern.forget()  # whose texts went to an open block
         block = self._open.pop(index, None)
         if block is None:
             return []
@@ -302,14 +271,6 @@ def usage_of(raw: Mapping[str, Any]) -> Usage:
     details = raw.get("output_tokens_details")
     thought = count(details.get("thinking_tokens")) if isinstance(details, Mapping) else 0
     return Usage(asked, written, thought, cached, asked + written, False, dict(raw))
-
-
-def _with_text(payload: dict[str, Any], text: str) -> dict[str, Any]:
-    """The payload of a piece of text, with another text."""
-    payload = payload.copy()
-    delta = payload["delta"].copy()
-    delta["text"], payload["delta"] = text, delta
-    return payload
 
 
 def _with_whole_text(content: Sequence[Mapping[str, Any]], text: str) -> list[Mapping[str, Any]]:

@@ -9,14 +9,13 @@ was seen. ``[DONE]`` is neither needed nor enough: vLLM and TGI send it after an
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Optional
 
-from streamsafe.models import Chunk, Completion, ServerSentEvent, Usage
-from streamsafe.providers.halves import is_whole
-from streamsafe.providers.jsonevents import JSONDecoder, is_error
-from streamsafe.providers.pattern import TRIES, Pattern, plain
-from streamsafe.providers.payloads import mapping, objects, scan, scanstring
+from streamsafe.models import Chunk, Completion, Usage
+from streamsafe.providers.jsonevents import is_error
+from streamsafe.providers.payloads import mapping, objects
+from streamsafe.providers.texts import TextDecoder
 from streamsafe.providers.thoughts import Thoughts, thought_of
 from streamsafe.providers.toolcalls import ToolCalls
 from streamsafe.providers.usage import count, merge
@@ -42,11 +41,12 @@ FAILURES = frozenset({"error", "abort", "aborted", "insufficient_system_resource
 #: send the same text under two names.
 _REASONING = ("reasoning_content", "reasoning")
 
-_new = tuple.__new__
 
-
-class ChatDecoder(JSONDecoder):
+class ChatDecoder(TextDecoder):
     """Decodes the chunks of one response."""
+
+    member = "content"
+    depth = 3
 
     def __init__(self, choices: int = 1, reasoning: str = "") -> None:
         super().__init__()
@@ -55,67 +55,32 @@ class ChatDecoder(JSONDecoder):
         self._seen: dict[int, _Choice] = {}
         self._usage: dict[str, Any] = {}
         self._begun = False
-        self._pattern = Pattern()
         self._thoughts = Thoughts()
 
-    def feed(self, events: Sequence[ServerSentEvent]) -> list[Chunk]:
-        """Chunks of these events, up to a failure."""
-        chunks: list[Chunk] = []
-        pattern, hit, kept = self._pattern, False, self._halves.kept
-        before, start, after, known = pattern.parts()
-        for event in events:
-            data, raw = event[1], None
-            if kept:
-                pass  # half a character waits for its other half, on the general way
-            elif data.startswith(before) and event[0] == "message":
-                try:
-                    text, end = scanstring(data, start)
-                except ValueError:
-                    text = ""
-                if text and data[end:] == after and (text.isascii() or is_whole(text)):
-                    hit, raw = True, _with_content(known, text)
-            if raw is None:
-                raw = None if kept else self._plain(event)
-                if raw is None:
-                    chunks += super().feed((event,))
-                    if self.failure is not None or self.closed:
-                        break
-                    continue
-                text = raw["choices"][0]["delta"]["content"]
-                if pattern.tries and plain(raw, "choices") and plain(raw["choices"][0], "delta"):
-                    pattern.learn(data, raw, "content", text, _with_content)
-                    before, start, after, known = pattern.parts()
-            chunks.append(_new(Chunk, ("text", text, "", None, None, None, 0, raw, "", None, None)))
-        if hit:
-            pattern.tries = TRIES
-        return chunks
+    def text_of(self, payload: Any) -> str:
+        """The text of one choice's delta that has nothing else in it."""
+        (choice,) = payload["choices"]
+        ((name, text),) = choice["delta"].items()
+        if (
+            name == "content"
+            and text.__class__ is str
+            and choice["finish_reason"] is None
+            and choice["index"] == 0
+            and "content_filter_results" not in choice
+            and "error" not in payload
+            and payload.get("usage") is None
+            and self._begun
+        ):
+            return str(text)
+        return ""
 
-    def _plain(self, event: ServerSentEvent) -> Optional[dict[str, Any]]:
-        """The payload if it is one choice's piece of text and nothing else of interest: the
-        common case. All that is not exactly so, broken JSON too, goes the general way."""
-        data = event[1]
-        try:
-            payload, end = scan(data, 0)
-            (choice,) = payload["choices"]
-            ((name, text),) = choice["delta"].items()
-            if (
-                name == "content"
-                and text.__class__ is str
-                and text
-                and (text.isascii() or is_whole(text))
-                and end == len(data)
-                and choice["finish_reason"] is None
-                and choice["index"] == 0
-                and "content_filter_results" not in choice
-                and "error" not in payload
-                and payload.get("usage") is None
-                and self._begun
-                and event[0] == "message"
-            ):
-                return payload  # type: ignore[no-any-return]
-        except (KeyError, TypeError, ValueError, AttributeError, StopIteration, RecursionError):
-            pass
-        return None
+    @staticmethod
+    def with_text(payload: dict[str, Any], text: str) -> dict[str, Any]:
+        """The payload of a piece of text, with another text."""
+        payload = payload.copy()  # half the price of unpacking it
+        choice = payload["choices"][0].copy()
+        choice["delta"], payload["choices"] = {"content": text}, [choice]
+        return payload
 
     def document(self, payload: Any) -> list[Chunk]:
         """A plain answer: the server did not stream."""
@@ -260,15 +225,6 @@ class _Choice:
         if normal == "stop" and self.refused:
             return "refusal"
         return "tool_calls" if normal == "stop" and self.calls.begun else normal
-
-
-def _with_content(payload: dict[str, Any], text: str) -> dict[str, Any]:
-    """The payload of a piece of text, with another text."""
-    payload = payload.copy()  # half the price of unpacking it
-    choice = payload["choices"][0].copy()
-    delta = choice["delta"].copy()
-    delta["content"], choice["delta"], payload["choices"] = text, delta, [choice]
-    return payload
 
 
 def chat_usage(raw: Mapping[str, Any]) -> Usage:

@@ -15,7 +15,7 @@ from streamsafe.models import Chunk
 
 def may_have_halves(data: str) -> bool:
     """Whether an event's data has an escape of a surrogate in it."""
-    return "\\ud" in data or "\\uD" in data
+    return "\\u" in data and ("\\ud" in data or "\\uD" in data)
 
 
 def is_whole(text: str) -> bool:

@@ -21,6 +21,9 @@ from streamsafe.providers.payloads import decode, malformed
 #: What is kept of lines outside the standard's fields, in characters: enough for any error object.
 _MAX_STRAYS = 64 * 1024
 
+#: In place of a payload that is still to be decoded.
+UNREAD: Any = object()
+
 
 class JSONDecoder(Decoder):
     """A decoder whose subclasses say what one payload gives, in ``payload``."""
@@ -34,26 +37,34 @@ class JSONDecoder(Decoder):
         """Chunks of these events, up to a failure or an end mark."""
         chunks: list[Chunk] = []
         for event in events:
+            if not self.general(event, chunks):
+                break
+        return chunks
+
+    def general(
+        self, event: ServerSentEvent, chunks: list[Chunk], payload: Any = UNREAD
+    ) -> bool:
+        """Take one event, whose payload may have been read; False: there is no more to read."""
+        if payload is UNREAD:
             if event.data.startswith("[DONE]"):
                 self.closed = True
-                break
-            try:
-                payload = decode(event.data)
-            except MalformedStreamError as error:
-                if event.event == "error":
-                    self.fail(event.data)
-                elif self.skip(error):
-                    continue
-                break
+            else:
+                try:
+                    payload = decode(event.data)
+                except MalformedStreamError as error:
+                    if event.event == "error":
+                        self.fail(event.data)
+                    elif self.skip(error):
+                        return True
+        if payload is not UNREAD:
             known = len(chunks)
             self.take(payload, event.event, chunks)
             if self._halves.kept or may_have_halves(event.data):
                 chunks[known:] = self._halves.mend(chunks[known:])
-            if self.failure is not None or self.closed:
-                break
-        if self._halves.kept and (self.failure is not None or self.closed):
+        over = self.failure is not None or self.closed
+        if over and self._halves.kept:
             chunks += self._halves.rest()
-        return chunks
+        return not over
 
     def take(self, payload: Any, event: str, chunks: list[Chunk]) -> None:
         """One payload: its error, or its chunks."""

@@ -102,7 +102,7 @@ def test_the_pattern_is_taken_and_used(preset):
     decoder.feed([event(payload) for payload in BEGINNINGS[preset]])
     for text in "abc":
         decoder.feed([event(MAKERS[preset](text))])
-    assert decoder._pattern.payload == MAKERS[preset]("a")
+    assert decoder._pattern.parts()[-1] == MAKERS[preset]("a")
     assert decoder._pattern.tries == TRIES
 
 
@@ -112,11 +112,17 @@ def test_a_stream_that_always_differs_elsewhere_is_soon_let_be():
     for number in range(20):
         decoder.feed([event(chat("a", created=number))])
     assert decoder._pattern.tries == 0
-    assert decoder._pattern.payload["created"] == TRIES - 1
+    assert decoder._pattern.parts()[-1]["created"] == TRIES - 1
 
 
 def with_text(payload, text):
     return {**payload, "t": text}
+
+
+def learnt(data, payload):
+    pattern = Pattern("t", 0, with_text)
+    pattern.learn(ServerSentEvent("message", data), payload, "a")
+    return pattern.parts()
 
 
 @pytest.mark.parametrize(
@@ -131,12 +137,23 @@ def with_text(payload, text):
     ],
 )
 def test_what_is_not_plain_to_see_is_no_pattern(data):
-    pattern = Pattern()
-    pattern.learn(data, {"t": "a"}, "t", "a", with_text)
-    assert pattern.payload == {}
+    assert learnt(data, {"t": "a"})[-1] == {}
+
+
+def test_what_has_more_than_plain_values_is_no_pattern():
+    assert learnt('{"t":"a","x":[]}', {"t": "a", "x": []})[-1] == {}
 
 
 def test_a_name_and_its_text_may_stand_apart():
-    pattern = Pattern()
-    pattern.learn('{ "t" : "a" , "n" : 1 }', {"t": "a", "n": 1}, "t", "a", with_text)
-    assert pattern.parts() == ('{ "t" : "', 9, ' , "n" : 1 }', {"t": "a", "n": 1})
+    found = learnt('{ "t" : "a" , "n" : 1 }', {"t": "a", "n": 1})
+    assert found == ("message", '{ "t" : "', 9, ' , "n" : 1 }', {"t": "a", "n": 1})
+
+
+def test_a_text_behind_the_end_of_its_block_is_none_of_the_block():
+    """Whatever the pattern says: no API sends that, and nothing of it may be lost."""
+    decoder = presets.provider("anthropic").decoder(CALL)
+    decoder.feed([event(payload) for payload in BEGINNINGS["anthropic"]])
+    stop = event({"type": "content_block_stop", "index": 0})
+    for one in (event(block("a")), event(block("b")), stop, event(block("c")), stop):
+        decoder.feed([one])
+    assert [part["text"] for part in decoder.state["content"]] == ["ab", "c"]
