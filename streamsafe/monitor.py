@@ -8,10 +8,12 @@ from streamsafe.observe.alerts import (
     success_rate_below,
 )
 from streamsafe.observe.monitor import StreamMonitor
+from streamsafe.observe.shared import SharedFigures
 
 __all__ = [
     "Alert",
     "AlertRule",
+    "SharedFigures",
     "StreamMonitor",
     "percentile_above",
     "stalls_above",

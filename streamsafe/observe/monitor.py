@@ -14,7 +14,7 @@ from typing import Any, Optional
 
 from streamsafe.errors import ConfigurationError
 from streamsafe.lifecycle import Chunks, Failed, Record, Stalled, Started
-from streamsafe.observe import report
+from streamsafe.observe import pool, report
 from streamsafe.observe.alerts import Alert, AlertRule, Alerts, OnAlert
 from streamsafe.observe.figures import Figures, Ledger
 from streamsafe.observe.listeners import Listener, Listeners
@@ -22,10 +22,7 @@ from streamsafe.observe.share import Share
 from streamsafe.observe.stores import store
 from streamsafe.observe.tallies import FORGET_AFTER, MachineTicks, Tallies, Ticks
 from streamsafe.observe.tally import Tally
-from streamsafe.observe.windows import SPANS, Windows
-
-RUNNING = ("pending", "streaming", "retrying")
-STATUSES = (*RUNNING, "complete", "failed", "cancelled", "lost")
+from streamsafe.observe.windows import SPANS, Windows, span
 
 #: How many streams and failures a process shows the others, once a second.
 MAX_SHOWN_STREAMS = 50
@@ -276,22 +273,38 @@ class StreamMonitor:
         ``status`` is one of theirs, "active" (pending, streaming or retrying), or None for all;
         ConfigurationError for another. Of other processes: the active, and the last failures.
         """
-        if status is not None and status not in (*STATUSES, "active"):
-            raise ConfigurationError(
-                f"status={status!r}: expected one of {', '.join(STATUSES)}, active, or None"
-            )
-        wanted = RUNNING if status == "active" else STATUSES if status is None else (status,)
+        statuses = report.wanted(status)
         now = self._clock.now()
         with self._lock:
             tallies = [*self._ended.values(), *self._running.values()]
-        found = [tally.view(now) for tally in tallies if tally.status in wanted]
-        found += [view for view in self._others() if view["status"] in wanted]
-        return sorted(found, key=lambda view: -view["started"])
+        found = [tally.view(now) for tally in tallies if tally.status in statuses]
+        found += [view for view in self._others() if view["status"] in statuses]
+        return report.newest(found)
 
     def failures(self, limit: int = MAX_SHOWN_FAILURES) -> list[dict[str, Any]]:
         """The last ``limit`` streams that failed, as in ``get_stream``, the newest first."""
-        failed = self.streams("failed")
-        return sorted(failed, key=lambda view: -view["ended"])[: max(0, limit)]
+        return report.newest(self.streams("failed"), "ended", limit)
+
+    def series(self, window: str = "5m") -> list[dict[str, Any]]:
+        """The figures over time: a dict for each part of the window, the oldest first. Any thread.
+
+        ``window`` is "1m" (12 parts of 5 s), "5m" (20 of 15 s) or "1h" (60 of 60 s); the last
+        part is not over yet. ``at`` (where it begins, seconds since the epoch), ``seconds`` (its
+        length), ``success_rate`` (None where nothing ended), ``ttft`` and ``gaps`` as in
+        ``get_health_report``, and the sums ``total_streams``, ``successful_streams``,
+        ``failed_streams``, ``cancelled_streams``, ``bytes``, ``chunks``, ``tokens`` (of streams
+        that ended), ``retries``, ``stalls``. Raises ConfigurationError for another window.
+        """
+        of = span(window)
+        shared = self._share.series(of) if self._share is not None else None
+        if shared is not None:
+            wall = self._clock.wall()
+            return report.series(of, shared, (of.slot(wall) + 1.0) * of.width)
+        now = self._clock.now()
+        with self._lock:
+            found = self._windows.every(window, now)
+        until = self._clock.wall() - now + (of.slot(now) + 1) * of.width
+        return report.series(of, found, until)
 
     def publish(self) -> bool:
         """With ``share``: send the pending figures now; False if the store failed.
@@ -318,7 +331,7 @@ class StreamMonitor:
         now = self._clock.now()
         with self._lock:
             ledger = self._ledger.copy()
-            buckets = {span.name: self._windows.recent(span.name, now) for span in SPANS}
+            buckets = {of.name: self._windows.recent(of.name, now) for of in SPANS}
             running = list(self._running.values())
         return report.Picture(
             ledger,
@@ -348,8 +361,7 @@ class StreamMonitor:
     def _others(self) -> list[dict[str, Any]]:
         if self._share is None:
             return []
-        documents = self._share.others()
-        return [view for said in documents for view in (*said["streams"], *said["failures"])]
+        return pool.views(self._share.others())
 
 
 #: The monitors of this process, so that a fork can mend those that the child inherits.

@@ -5,10 +5,15 @@ Here live the keys and their meaning, and nothing that counts.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple, Optional
 
+from streamsafe.errors import ConfigurationError
 from streamsafe.observe.figures import Figures, Ledger
-from streamsafe.observe.windows import SPANS
+from streamsafe.observe.windows import SPANS, Span
+
+RUNNING = ("pending", "streaming", "retrying")
+STATUSES = (*RUNNING, "complete", "failed", "cancelled", "lost")
 
 
 class Picture(NamedTuple):
@@ -19,6 +24,11 @@ class Picture(NamedTuple):
     active: int
     active_tokens: int
     processes: int = 1
+
+    @classmethod
+    def empty(cls) -> Picture:
+        """The picture of nothing."""
+        return cls(Ledger(), {of.name: Figures() for of in SPANS}, 0, 0, 0)
 
 
 def stats(picture: Picture) -> dict[str, Any]:
@@ -88,3 +98,47 @@ def summary(figures: Figures) -> dict[str, Any]:
         "gaps": figures.measured("gap"),
         "common_errors": figures.errors(),
     }
+
+
+def series(span: Span, buckets: Sequence[Figures], until: float) -> list[dict[str, Any]]:
+    """The list of ``StreamMonitor.series``; ``until`` is where the last bucket ends."""
+    first = until - span.width * len(buckets)
+    return [
+        {"at": first + span.width * place, "seconds": span.width, **_point(figures)}
+        for place, figures in enumerate(buckets)
+    ]
+
+
+def _point(figures: Figures) -> dict[str, Any]:
+    judged = figures.successful + figures["failed"]
+    return {
+        "total_streams": figures["started"],
+        "successful_streams": figures.successful,
+        "failed_streams": figures["failed"],
+        "cancelled_streams": figures["cancelled"],
+        "success_rate": figures.success_rate if judged else None,
+        "ttft": figures.measured("ttft"),
+        "gaps": figures.measured("gap"),
+        "bytes": figures["bytes"],
+        "chunks": figures["chunks"],
+        "tokens": figures["tokens"],
+        "retries": figures["retries"],
+        "stalls": figures["stalls"],
+    }
+
+
+def wanted(status: Optional[str]) -> Sequence[str]:
+    """The statuses that a ``status=`` asks for; ConfigurationError for another."""
+    if status is not None and status not in (*STATUSES, "active"):
+        raise ConfigurationError(
+            f"status={status!r}: expected one of {', '.join(STATUSES)}, active, or None"
+        )
+    return RUNNING if status == "active" else STATUSES if status is None else (status,)
+
+
+def newest(
+    views: Iterable[dict[str, Any]], by: str = "started", limit: Optional[int] = None
+) -> list[dict[str, Any]]:
+    """Streams as in ``get_stream``, the newest first, ``limit`` at most."""
+    found = sorted(views, key=lambda view: -view[by])
+    return found if limit is None else found[: max(0, limit)]

@@ -1,6 +1,6 @@
 """Share: the figures of this process, added to those of others in a store.
 
-Here lives when and under which names figures are sent, and what the whole is. Streams never
+Here lives when figures are sent, and what becomes of them while the store fails. Streams never
 wait for the store: a thread of this module's sends what they added, about once a second.
 """
 
@@ -12,26 +12,24 @@ import logging
 import os
 import socket
 import threading
-from typing import Any, Callable, Optional
+from typing import Any, Callable, Optional, TypeVar
 
+from streamsafe.observe import pool
 from streamsafe.observe.figures import Figures, Ledger
 from streamsafe.observe.report import Picture
-from streamsafe.observe.stores import Bucket, Document, Store
+from streamsafe.observe.stores import Document, Store
 from streamsafe.observe.tallies import Ticks
-from streamsafe.observe.windows import SPANS
+from streamsafe.observe.windows import Span
+
+T = TypeVar("T")
 
 logger = logging.getLogger("streamsafe")
 
 #: Seconds between two sendings, and rounds without news after which the thread ends.
 INTERVAL = 1.0
 IDLE_ROUNDS = 2
-#: What a process says of its streams counts as "now" for so long: some missed sendings.
-FRESH = 10.0
 #: A document outlives its process by this, because its failures are still of interest.
 KEEP_DOCUMENT = 3600.0
-
-#: Between provider, model and name in the store; a control character stands in none of them.
-_SEPARATOR = "\x1f"
 
 #: What this process tells of itself: "active", "active_tokens", "streams", "failures".
 Describe = Callable[[], dict[str, Any]]
@@ -86,7 +84,7 @@ class Share:
             with self._wakeup:
                 pending, self._pending = self._pending, Ledger()
             try:
-                self._store.publish(_buckets(pending, wall), document, wall)
+                self._store.publish(pool.buckets(pending, wall), document, wall)
             except Exception as error:  # of any library: the figures must survive it
                 with self._wakeup:
                     self._pending.merge(pending)
@@ -98,44 +96,24 @@ class Share:
     def picture(self) -> Optional[Picture]:
         """The whole over all processes, this one's latest included; None if the store fails."""
         self.publish()
-        wall = self._clock.wall()
-        try:
-            ledger = _ledger(self._store.numbers(["all"]))
-            windows = {}
-            for span in SPANS:
-                now = span.slot(wall)
-                names = [f"{span.name}:{now - back}" for back in range(span.slots)]
-                windows[span.name] = Figures.of_flat(self._store.numbers(names))
-            documents = self.documents(wall)
-        except Exception as error:
-            self._failed(error)
-            return None
-        return Picture(
-            ledger,
-            windows,
-            sum(document["active"] for document in documents),
-            sum(document["active_tokens"] for document in documents),
-            len(documents),
-        )
+        return self._read(lambda wall: pool.picture(self._store, wall))
+
+    def series(self, span: Span) -> Optional[list[Figures]]:
+        """The whole by buckets of a window, the oldest first; None if the store fails."""
+        self.publish()
+        return self._read(lambda wall: pool.series(self._store, wall, span))
 
     def others(self) -> list[dict[str, Any]]:
         """The documents of all other processes; none if the store fails."""
-        try:
-            documents = self.documents(self._clock.wall())
-        except Exception as error:
-            self._failed(error)
-            return []
-        return [document for document in documents if document["process"] != self.process]
+        said = self._read(lambda wall: pool.documents(self._store, wall)) or []
+        return [document for document in said if document["process"] != self.process]
 
-    def documents(self, wall: float) -> list[dict[str, Any]]:
-        """What all processes said; of one that fell silent only its failures are left."""
-        found = []
-        for text in self._store.documents(wall):
-            document = json.loads(text)
-            if abs(wall - document["wall"]) > FRESH:
-                document.update(active=0, active_tokens=0, streams=[])
-            found.append(document)
-        return found
+    def _read(self, what: Callable[[float], T]) -> Optional[T]:
+        try:
+            return what(self._clock.wall())
+        except Exception as error:  # of any library
+            self._failed(error)
+            return None
 
     def close(self) -> None:
         """Send what is pending, let the thread end and the store's connections go; figures that
@@ -171,31 +149,3 @@ class Share:
         if self.failure is None:
             logger.warning("the monitor's store fails, figures are kept here: %s", said)
         self.failure = said
-
-
-def _buckets(pending: Ledger, wall: float) -> list[Bucket]:
-    """Pending figures as what a store adds: for ever by group, and to the current windows."""
-    if not pending.groups:
-        return []
-    named = {
-        _SEPARATOR.join((*group, name)): number
-        for group, figures in pending.groups.items()
-        for name, number in figures.flat().items()
-    }
-    total = pending.total().flat()
-    buckets = [Bucket("all", 0.0, named)]
-    for span in SPANS:
-        keep = float(span.seconds + span.width)
-        buckets.append(Bucket(f"{span.name}:{span.slot(wall)}", keep, total))
-    return buckets
-
-
-def _ledger(numbers: dict[str, float]) -> Ledger:
-    groups: dict[tuple[str, str], dict[str, float]] = {}
-    for named, number in numbers.items():
-        provider, model, name = named.split(_SEPARATOR, 2)
-        groups.setdefault((provider, model), {})[name] = number
-    ledger = Ledger()
-    for group, flat in groups.items():
-        ledger.add(group, Figures.of_flat(flat))
-    return ledger

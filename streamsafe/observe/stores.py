@@ -43,6 +43,9 @@ class Store(Protocol):
     def numbers(self, buckets: Sequence[str]) -> dict[str, float]:
         """The sums by name over these buckets."""
 
+    def each(self, buckets: Sequence[str]) -> dict[str, dict[str, float]]:
+        """The numbers of each of these buckets; those that hold nothing may be left out."""
+
     def documents(self, wall: float) -> list[str]:
         """The documents of all processes that are not out of date."""
 
@@ -54,7 +57,8 @@ class SQLiteStore:
     """Two small tables in a SQLite file on a local disk; it may be the journal's file.
 
     A connection is opened for each call, once a second at most: one that lived on would have to
-    be kept from forks and other threads. Raises ConfigurationError if it can't be opened.
+    be kept from forks and other threads. ``readonly`` never writes to the file, and wants one
+    that monitors share already. Raises ConfigurationError if it can't be opened.
     """
 
     #: Seconds to wait for other processes' writes; each takes about a millisecond.
@@ -68,19 +72,25 @@ class SQLiteStore:
             process TEXT PRIMARY KEY, document TEXT NOT NULL, until REAL NOT NULL) WITHOUT ROWID;
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, readonly: bool = False) -> None:
         import sqlite3
 
         self.path = os.path.abspath(path)
+        self._mode = "ro" if readonly else "rwc"
+        hint = "give a path in a directory that exists and may be written to"
+        if readonly:
+            hint = "give the path that programs have in StreamMonitor(share=...), once one ran"
         try:
             with self._open() as db:
+                if readonly:
+                    db.execute("SELECT 1 FROM monitor_figures, monitor_processes LIMIT 1")
+                    return
                 # Readers and a writer at a time do not hinder each other; it stays on the file.
                 db.execute("PRAGMA journal_mode=WAL")
                 db.executescript(self._SCHEMA)
         except sqlite3.Error as error:
             raise ConfigurationError(
-                f"share={path!r}: the SQLite file can't be opened: {error}",
-                hint="give a path in a directory that exists and may be written to",
+                f"share={path!r}: the SQLite file can't be opened: {error}", hint=hint
             ) from error
 
     def publish(self, buckets: Sequence[Bucket], document: Document, wall: float) -> None:
@@ -115,6 +125,18 @@ class SQLiteStore:
                 )
             )
 
+    def each(self, buckets: Sequence[str]) -> dict[str, dict[str, float]]:
+        """The numbers of each of these buckets; those that hold nothing are left out."""
+        places = ", ".join("?" * len(buckets))
+        found: dict[str, dict[str, float]] = {}
+        with self._open() as db:
+            for bucket, name, value in db.execute(
+                f"SELECT bucket, name, value FROM monitor_figures WHERE bucket IN ({places})",
+                list(buckets),
+            ):
+                found.setdefault(bucket, {})[name] = value
+        return found
+
     def documents(self, wall: float) -> list[str]:
         """The documents of all processes that are not out of date."""
         with self._open() as db:
@@ -127,8 +149,10 @@ class SQLiteStore:
     @contextlib.contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
         import sqlite3
+        from pathlib import Path
 
-        db = sqlite3.connect(self.path, timeout=self.BUSY, isolation_level=None)
+        where = f"{Path(self.path).as_uri()}?mode={self._mode}"
+        db = sqlite3.connect(where, timeout=self.BUSY, isolation_level=None, uri=True)
         try:
             # A power cut may take the last second's figures, never the file.
             db.execute("PRAGMA synchronous=NORMAL")
@@ -196,15 +220,22 @@ class RedisStore:
 
     def numbers(self, buckets: Sequence[str]) -> dict[str, float]:
         """The sums by name over these buckets."""
+        sums: dict[str, float] = {}
+        for numbers in self.each(buckets).values():
+            for name, value in numbers.items():
+                sums[name] = sums.get(name, 0.0) + value
+        return sums
+
+    def each(self, buckets: Sequence[str]) -> dict[str, dict[str, float]]:
+        """The numbers of each of these buckets."""
         with self._redis.pipeline(transaction=False) as pipe:
             for bucket in buckets:
                 pipe.hgetall(self.PREFIX + bucket)
             answers = pipe.execute()
-        sums: dict[str, float] = {}
-        for answer in answers:
-            for name, value in answer.items():
-                sums[name] = sums.get(name, 0.0) + float(value)
-        return sums
+        return {
+            bucket: {name: float(value) for name, value in answer.items()}
+            for bucket, answer in zip(buckets, answers)
+        }
 
     def documents(self, wall: float) -> list[str]:
         """The documents of all processes that are not out of date."""
@@ -217,8 +248,8 @@ class RedisStore:
         self._redis.connection_pool.disconnect(inuse_connections=False)
 
 
-def store(where: str) -> Store:
+def store(where: str, readonly: bool = False) -> Store:
     """The store that a ``share=`` names: a Redis URL, else the path of a SQLite file."""
     if where.startswith(("redis://", "rediss://")):
         return RedisStore(where)
-    return SQLiteStore(where)
+    return SQLiteStore(where, readonly)

@@ -69,6 +69,15 @@ class Window:
             found[-1] = found[-1].copy()
         return found
 
+    def every(self, now: float) -> list[Figures]:
+        """All buckets of the window, the oldest first, those that stayed empty too."""
+        known = dict(self._ring)
+        if self._ring:
+            slot, figures = self._ring[-1]
+            known[slot] = figures.copy()  # the only one that is still written to
+        last = self.span.slot(now)
+        return [known.get(slot, Figures()) for slot in range(last + 1 - self.span.slots, last + 1)]
+
 
 class Windows:
     """One window for each of ``SPANS``. Whoever holds it guards it."""
@@ -86,3 +95,7 @@ class Windows:
     def recent(self, name: str, now: float) -> list[Figures]:
         """The buckets of one window; their sum is what happened in it."""
         return self._windows[name].recent(now)
+
+    def every(self, name: str, now: float) -> list[Figures]:
+        """All buckets of one window, the oldest first, empty ones too."""
+        return self._windows[name].every(now)

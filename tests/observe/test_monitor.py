@@ -382,3 +382,25 @@ def test_a_forked_child_counts_from_zero_even_if_the_lock_was_held(monitor, life
         assert pipe.read() == "(1, 2)"
     os.waitpid(child, 0)
     assert monitor.get_stats()["total_streams"] == 1
+
+
+# -- over time -----------------------------------------------------------------------------------
+
+
+def test_a_series_has_a_dict_for_each_part_of_the_window(clock, life):
+    monitor = StreamMonitor(clock=clock)
+    assert [len(monitor.series(name)) for name in ("1m", "5m", "1h")] == [12, 20, 60]
+    life(monitor).begin().read("a", after=0.5).complete()
+    clock.advance(10)
+    life(monitor).begin().fail()
+    series = monitor.series("1m")
+    assert [one["success_rate"] for one in series[-3:]] == [1.0, None, 0.0]
+    assert series[-3]["ttft"]["p50"] == pytest.approx(0.5, rel=0.03)
+    assert (series[-3]["total_streams"], series[-1]["failed_streams"]) == (1, 1)
+    assert all(after["at"] - one["at"] == 5 for one, after in zip(series, series[1:]))
+    assert series[-1]["at"] <= clock.wall() < series[-1]["at"] + series[-1]["seconds"]
+
+
+def test_a_series_of_another_window_is_refused(clock):
+    with pytest.raises(ConfigurationError, match="'1m', '5m', '1h'"):
+        StreamMonitor(clock=clock).series("2m")

@@ -20,7 +20,7 @@ import pytest
 import streamsafe
 from streamsafe.errors import ConfigurationError
 from streamsafe.monitor import StreamMonitor
-from streamsafe.observe.share import FRESH
+from streamsafe.observe.pool import FRESH
 
 ROOT = str(Path(streamsafe.__file__).parent.parent)
 HERE = Path(__file__).parent
@@ -213,6 +213,11 @@ def test_windows_slide_in_the_store_too(sharing, where, clock, life):
     clock.advance(120)
     windows = monitor.get_health_report()["windows"]
     assert [windows[name]["total_streams"] for name in ("1m", "5m", "1h")] == [0, 1, 1]
+    another = sharing(where, clock=clock)
+    life(another).begin().complete()
+    assert another.publish()
+    series = [part["total_streams"] for part in monitor.series("1h")]
+    assert (len(series), series[-3:], sum(series)) == (60, [1, 0, 1], 2)
 
 
 def test_what_a_silent_process_ran_is_not_called_running(sharing, where, clock, life):
