@@ -135,12 +135,11 @@ def test_with_heartbeats_in_between(expected, body):
     check(read(expected, [beaten]), expected)
 
 
-@pytest.mark.parametrize(("expected", "body"), SAMPLES)
-def test_cut_at_every_offset_gives_a_true_prefix_and_never_a_wrong_verdict(expected, body):
+def _true_when_cut(expected, body, cuts):
     whole = read(expected, [body])
     shown = [(c.kind, c.text, c.reasoning, c.refusal, c.tool_call) for c in whole.chunks]
     finish_at = next((n for n, c in enumerate(whole.chunks) if c.kind == "finish"), None)
-    for cut in range(len(body)):
+    for cut in cuts:
         got = read(expected, [body[:cut]])
         seen = [(c.kind, c.text, c.reasoning, c.refusal, c.tool_call) for c in got.chunks]
         assert (expected["text"] or "").startswith(got.completion.text)
@@ -152,3 +151,16 @@ def test_cut_at_every_offset_gives_a_true_prefix_and_never_a_wrong_verdict(expec
             assert finish_at is None or len(seen) > finish_at
         elif seen:
             assert shown[: len(seen)] == seen or got.failure is not None
+
+
+@pytest.mark.parametrize(("expected", "body"), SAMPLES)
+def test_cut_at_a_line_or_inside_one_gives_a_true_prefix(expected, body):
+    ends = [place for place in range(len(body)) if body[place : place + 1] == b"\n"]
+    cuts = {end + by for end in ends[-12:] for by in (-2, 0, 1)} | {*range(0, len(body), 211)}
+    _true_when_cut(expected, body, sorted(cuts))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("expected", "body"), SAMPLES)
+def test_cut_at_every_offset_gives_a_true_prefix_and_never_a_wrong_verdict(expected, body):
+    _true_when_cut(expected, body, range(len(body)))
