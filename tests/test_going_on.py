@@ -263,6 +263,7 @@ def test_keys_are_never_written(server, tmp_path):
 FORKER = textwrap.dedent(
     """
     import os, sys
+    import streamsafe.wire.connections, streamsafe.wire.http  # which else each would import anew
     from streamsafe import StreamSession
     from streamsafe.journal import SQLiteJournal
 
