@@ -102,6 +102,11 @@ class Stream:
         return self._run.setup.journal
 
     @property
+    def resumed(self) -> bool:
+        """True if it goes on with what a journal holds of an earlier process."""
+        return self._run.setup.saved is not None
+
+    @property
     def attempts(self) -> tuple[Attempt, ...]:
         """The records of the attempts that have ended, in their order."""
         return tuple(self._run.records)
