@@ -49,10 +49,10 @@ class Relay:
     ``session``) keeps. ``format``: "streamsafe", "openai", "text", "ndjson", "vercel", or a class
     of your own (see ``formats.base.Format``).
 
-    ``last_event_id``: what the browser has seen, from its header of that name; None or "" = nothing.
-    With a journal the answer goes on behind it, none of it lost and none sent twice, whichever
-    process it is read by; a stream that is there already is not asked again. Without a journal
-    a browser that comes again is told so.
+    ``last_event_id``: what the browser has seen, from its header of that name; None or "" means
+    nothing. With a journal the answer goes on behind it, none of it lost and none sent twice,
+    whichever process reads it; a stream that is there already is not asked again. Without a
+    journal, a browser that comes again is told that it cannot have the rest.
 
     A browser that has gone is noticed within ``heartbeat`` seconds (15: what the WHATWG advises;
     comments go twice as often) and its stream is closed; with ``keep_running`` it goes on into its
