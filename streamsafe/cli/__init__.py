@@ -20,6 +20,7 @@ COMMANDS = {
     "demo": "watch an answer survive a 429, a reset, a stall and a broken event (no key needed)",
     "chat": "stream one answer to standard output",
     "batch": "ask many prompts, some at a time, and write their answers in order",
+    "serve": "run a server on this machine that answers like each LLM API, and misbehaves",
 }
 
 #: Exit codes, the same for all commands.
