@@ -163,21 +163,20 @@ class Kept:
         while True:
             # Looked at before the chunks: what is written before an end is then among them.
             status = self._status()
-            if status == "interrupted":
-                self._go_on()
-                continue
             for after, chunk in self._journal.read(
                 self.stream_id, after, follow=status == "streaming", timeout=every
             ):
                 yield after, chunk
-            if status != "streaming":
+            if status == "interrupted":
+                self._go_on()
+            elif status != "streaming":
                 return
-            if self._status() == "streaming":
+            elif self._status() == "streaming":
                 yield None
 
     def verdict(self) -> Completion:
         """The stream's own if this process read it, else what the journal says."""
-        if self._handle is not None and self._handle.done():
+        if self._handle is not None and self._ended_here():
             return self._handle.result()
         saved = self._journal.load(self.stream_id)
         if saved.status == "complete" and saved.completion is not None:
@@ -206,7 +205,22 @@ class Kept:
         return "failed" if status == "streaming" and self._ended_here() else status
 
     def _ended_here(self) -> bool:
-        return self._handle is not None and self._handle.done()
+        if self._handle is None or not self._handle.done():
+            return False
+        if self._was_too_late(self._handle):
+            self._handle = None
+            return False
+        return True
+
+    def _was_too_late(self, handle: StreamHandle) -> bool:
+        """Whether somebody else had begun the stream before it: theirs is read."""
+        try:
+            handle.result()
+        except ResumeError:
+            return not handle.stream.attempts and self._known()
+        except BaseException:  # told by whoever asks for the verdict
+            pass
+        return False
 
     def _go_on(self) -> None:
         """Its process has gone: it is read by this one from here on, for all that follow it."""
