@@ -140,7 +140,7 @@ class Client(Covering):
         """The answer as a stream in the vendor's shape; its request has been made."""
         exchange = Exchange()
         try:
-            stream = self._stream(self._provider(api), arguments, exchange, weave.again)
+            stream = self._stream(api, self._provider(api), arguments, exchange, weave.again)
         except StreamingError as error:
             raise self.DIALECT.translated(error, exchange) from error
         return Answer(stream, weave, self.DIALECT, exchange)
@@ -156,24 +156,27 @@ class Client(Covering):
         exchange, provider = Exchange(), self._provider(api)
         try:
             try:
-                return self._gathered(provider, arguments, Gathering(weave, builder), exchange)
+                gathering = Gathering(weave, builder)
+                return self._gathered(api, provider, arguments, gathering, exchange)
             except BadRequestError as error:
                 if not refuses_to_stream(error):
                     raise
             provider, arguments = Unstreamed(provider), {"timeout": _DOCUMENT, **arguments}
-            return self._gathered(provider, arguments, Gathering(weave, builder), exchange)
+            gathering = Gathering(weave, builder)
+            return self._gathered(api, provider, arguments, gathering, exchange)
         except StreamingError as error:
             raise self.DIALECT.translated(error, exchange) from error
 
     def _gathered(
         self,
+        api: str,
         provider: Provider,
         arguments: Mapping[str, Any],
         gathering: Gathering,
         exchange: Exchange,
     ) -> Any:
         # An answer that nobody has seen yet may begin anew.
-        stream = self._stream(provider, arguments, exchange, gathering.again, "auto_restart")
+        stream = self._stream(api, provider, arguments, exchange, gathering.again, "auto_restart")
         with stream:
             made = self.DIALECT.shape(gathering.read(stream))
         made._request_id = exchange.response and exchange.response.request_id
@@ -181,6 +184,7 @@ class Client(Covering):
 
     def _stream(
         self,
+        api: str,
         provider: Provider,
         arguments: Mapping[str, Any],
         exchange: Exchange,
@@ -192,8 +196,9 @@ class Client(Covering):
         query = asked.pop("extra_query", None) or {}
         extra = asked.pop("extra_body", None) or {}
         timeout = asked.pop("timeout", self.timeout)
-        return self._session(provider, headers, query).stream(
-            body={**body_of(asked), **plain(extra, "extra_body")},
+        body = {**body_of(asked), **plain(extra, "extra_body")}
+        return self._session(provider, self._address(api, body), headers, query).stream(
+            body=body,
             timeouts=timeouts_of(timeout),
             retry=RetryPolicy.of(self.max_retries) if given(self.max_retries) else None,
             resume=self._options.get("resume", resume),
@@ -202,10 +207,14 @@ class Client(Covering):
         )
 
     def _session(
-        self, provider: Provider, headers: Mapping[str, str], query: Mapping[str, Any]
+        self,
+        provider: Provider,
+        url: str,
+        headers: Mapping[str, str],
+        query: Mapping[str, Any],
     ) -> StreamSession:
         """A session for one request, as the client is now: options change, and keys expire."""
-        url, asked = self.base_url, {**self.default_query, **query}
+        asked = {**self.default_query, **query}
         if asked:
             url += ("&" if "?" in url else "?") + urlencode(asked, doseq=True)
         return StreamSession(
@@ -219,6 +228,10 @@ class Client(Covering):
     def _provider(self, api: str) -> Provider:
         """The provider of one of the vendor's APIs."""
         raise NotImplementedError
+
+    def _address(self, api: str, body: Mapping[str, Any]) -> str:
+        """What stands before the provider's path."""
+        return self.base_url
 
     def _own_headers(self) -> dict[str, str]:
         """Headers beside those of the provider."""

@@ -17,9 +17,6 @@ from streamsafe.providers.payloads import mapping, objects
 
 Event = Mapping[str, Any]
 
-#: Which block a chunk goes on with, by its kind.
-_TYPES = {"text": "text", "reasoning": "thinking", "tool_call": "tool_use", "citation": "text"}
-
 
 class MessageWeave:
     """The weave of messages."""
@@ -36,6 +33,7 @@ class MessageWeave:
         self._next = 0
         #: Where this attempt's blocks are in the whole message, once it is not the first.
         self._places: dict[Any, int] = {}
+        self._signed: set[int] = set()
 
     def again(self, attempt: Attempt) -> None:
         """From now on blocks are numbered behind those that the program knows."""
@@ -67,7 +65,7 @@ class MessageWeave:
         if kind == "content_block_start":
             return self._block(raw)
         if kind in ("content_block_delta", "content_block_stop"):
-            return self._of_block(chunk, raw, kind)
+            return self._of_block(raw, kind)
         return [] if raw is None else [raw]
 
     def _start(self, raw: Event) -> list[Event]:
@@ -94,15 +92,21 @@ class MessageWeave:
         index, self._open = self._open, None
         return [{"type": "content_block_stop", "index": index}]
 
-    def _of_block(self, chunk: Chunk, raw: Event, kind: str) -> list[Event]:
-        """A piece or the end of a block; of one that the program was told whole, nothing."""
-        place = self._places.get(raw.get("index"), self._open)
+    def _of_block(self, raw: Event, kind: str) -> list[Event]:
+        """A piece or the end of a block; of one that the program was told whole, nothing.
+
+        A block whose beginning was not seen is one of an answer that was asked for again, and is
+        where it was before.
+        """
+        place = self._places.get(raw.get("index"), raw.get("index"))
         if place is None or place != self._open:
             return []
         if kind == "content_block_stop":
             self._open = None
-        elif self._broken and _TYPES.get(chunk.kind, self._type) != self._type:
-            return []
+        elif mapping(raw.get("delta")).get("type") == "signature_delta":
+            if place in self._signed:
+                return []
+            self._signed.add(place)
         return [raw if raw.get("index") == place else {**raw, "index": place}]
 
     def _mended(self, chunk: Chunk) -> list[Event]:

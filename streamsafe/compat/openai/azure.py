@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from typing import Any, Optional
 
@@ -56,6 +57,18 @@ class AzureOpenAI(OpenAI):
             preset="azure",
             **options,
         )
+
+    def _address(self, api: str, body: Mapping[str, Any]) -> str:
+        """Deployments have chat and completions; responses are the resource's own."""
+        if api == "responses":
+            return self.base_url.partition("/deployments/")[0]
+        if api == "completions" and not _NAMED.search(self.base_url):
+            return f"{self.base_url}/deployments/{body.get('model')}"
+        return self.base_url
+
+
+#: Addresses that need no deployment in their path: they have one, or are of the newer form.
+_NAMED = re.compile(r"/deployments/|/openai/v1$")
 
 
 def _wrong(message: str) -> Exception:

@@ -52,15 +52,17 @@ class ChatWeave:
         return [self._streamed(raw) if self._is_document(choice) else raw]
 
     def _made(self, chunk: Chunk) -> list[Mapping[str, Any]]:
-        if chunk.kind == "usage" and chunk.usage is not None:
-            return [{**self._envelope, "choices": [], "usage": dict(chunk.usage.raw or {})}]
+        raw = mapping(chunk.raw)
+        counted = {"usage": raw["usage"]} if raw.get("usage") else {}
+        if chunk.kind == "usage":
+            return [] if raw.get("choices") else [{**self._envelope, "choices": [], **counted}]
         if chunk.kind == "finish":
             if chunk.index in self._finished:
                 return []
             self._finished.add(chunk.index)
         elif chunk.kind == "other":
             return []
-        return [{**self._envelope, "choices": [self._choice(chunk)]}]
+        return [{**self._envelope, "choices": [self._choice(chunk)], **counted}]
 
     def _text(self, choice: Mapping[str, Any]) -> Any:
         return mapping(choice.get("delta")).get("content")
@@ -140,17 +142,18 @@ class ResponsesWeave:
     """The weave of responses.
 
     Their events are numbered and name their items; a stream that the server keeps goes on exactly.
-    Where a response is asked for again, its beginning is not told twice and its numbers go on.
+    Where a response is asked for again, no beginning is told twice and its numbers go on.
     """
 
-    _BEGINNING = ("response.created", "response.queued", "response.in_progress")
+    #: Where in a response something is.
+    _PLACE = ("output_index", "content_index", "summary_index")
 
     def __init__(self) -> None:
         self.over = False
         self._broken = False
         self._last: Any = None
         self._number = -1
-        self._begun: set[str] = set()
+        self._told: set[tuple[Any, ...]] = set()
         self._delta: dict[str, Any] = {"type": "response.output_text.delta"}
 
     def again(self, attempt: Attempt) -> None:
@@ -170,10 +173,10 @@ class ResponsesWeave:
         if chunk.kind == "text":
             return self._text(chunk, kind, raw)
         self._last = raw
-        if kind in self._BEGINNING:
-            if self._broken and kind in self._begun:
-                return []
-            self._begun.add(kind)
+        told = (kind, *(raw.get(name) for name in self._PLACE))
+        if self._broken and told in self._told and not kind.endswith(".delta"):
+            return []
+        self._told.add(told)
         return [self._numbered(dict(raw))]
 
     def _text(self, chunk: Chunk, kind: str, raw: Mapping[str, Any]) -> list[dict[str, Any]]:
