@@ -21,6 +21,7 @@ COMMANDS = {
     "chat": "stream one answer to standard output",
     "batch": "ask many prompts, some at a time, and write their answers in order",
     "serve": "run a server on this machine that answers like each LLM API, and misbehaves",
+    "dashboard": "watch the streams of running programs in a browser",
 }
 
 #: Exit codes, the same for all commands.

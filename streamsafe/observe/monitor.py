@@ -283,7 +283,10 @@ class StreamMonitor:
 
     def failures(self, limit: int = MAX_SHOWN_FAILURES) -> list[dict[str, Any]]:
         """The last ``limit`` streams that failed, as in ``get_stream``, the newest first."""
-        return report.newest(self.streams("failed"), "ended", limit)
+        now = self._clock.now()
+        found = [tally.view(now) for tally in self._failed(limit)]
+        found += [view for view in self._others() if view["status"] == "failed"]
+        return report.newest(found, "ended", limit)
 
     def series(self, window: str = "5m") -> list[dict[str, Any]]:
         """The figures over time: a dict for each part of the window, the oldest first. Any thread.
@@ -350,13 +353,18 @@ class StreamMonitor:
         now = self._clock.now()
         with self._lock:
             running = list(self._running.values())
-            failed = [tally for tally in self._ended.values() if tally.status == "failed"]
         return {
             "active": len(running),
             "active_tokens": sum(tally.tokens().total_tokens for tally in running),
             "streams": [tally.view(now) for tally in running[-MAX_SHOWN_STREAMS:]],
-            "failures": [tally.view(now) for tally in failed[-MAX_SHOWN_FAILURES:]],
+            "failures": [tally.view(now) for tally in self._failed(MAX_SHOWN_FAILURES)],
         }
+
+    def _failed(self, limit: int) -> list[Tally]:
+        """The last that failed; they stand in the order in which they ended."""
+        with self._lock:
+            failed = [tally for tally in self._ended.values() if tally.status == "failed"]
+        return failed[-limit:] if limit > 0 else []
 
     def _others(self) -> list[dict[str, Any]]:
         if self._share is None:

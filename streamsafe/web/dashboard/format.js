@@ -1,0 +1,43 @@
+// Format: numbers as people say them. Pure functions; null and undefined are a dash.
+
+const DASH = "–";
+
+const or = (show) => (value) => (value === null || value === undefined ? DASH : show(value));
+
+const seconds = or((value) => {
+  if (value < 0.01) return `${(value * 1000).toFixed(1)} ms`;
+  if (value < 1) return `${Math.round(value * 1000)} ms`;
+  if (value < 10) return `${value.toFixed(2)} s`;
+  if (value < 120) return `${Math.round(value)} s`;
+  if (value < 7200) return `${Math.floor(value / 60)} min ${Math.round(value % 60)} s`;
+  return `${Math.floor(value / 3600)} h ${Math.round((value % 3600) / 60)} min`;
+});
+
+const bytes = or((value) => {
+  if (value < 1000) return `${Math.round(value)} B`;
+  let unit = "B";
+  for (unit of ["KiB", "MiB", "GiB", "TiB"]) {
+    value /= 1024;
+    if (value < 1000) break;
+  }
+  return `${value < 10 ? value.toFixed(1) : Math.round(value)} ${unit}`;
+});
+
+const count = or((value) => {
+  if (value < 10000) return Math.round(value).toLocaleString("en");
+  if (value < 1e6) return `${(value / 1e3).toFixed(value < 1e5 ? 1 : 0)} k`;
+  return `${(value / 1e6).toFixed(1)} M`;
+});
+
+// 99.96 % is not 100 %: a failure must not be rounded away.
+const percent = or((value) => {
+  if (value === 1 || value === 0) return `${value * 100} %`;
+  return `${Math.min(99.9, Math.max(0.1, value * 100)).toFixed(1)} %`;
+});
+
+const speed = or((value) => `${value < 10 ? value.toFixed(1) : Math.round(value)} tok/s`);
+const perSecond = or((value) => `${bytes(value)}/s`);
+
+const clock = (at) => new Date(at * 1000).toLocaleTimeString("en-GB");
+const stamp = (at) => new Date(at * 1000).toLocaleString("en-GB");
+const plural = (number, one, many) => `${number} ${number === 1 ? one : many}`;
