@@ -79,7 +79,8 @@ class StreamingError(Exception):
         return f"{self.message} [{self.hint}]" if self.hint else self.message
 
     def __reduce__(self) -> Any:
-        return (_rebuild, (type(self), self.args, self.__dict__))
+        # The state by itself, behind the object: it holds attempts, which hold the error again.
+        return (_bare, (type(self), self.args), self.__dict__)
 
     def mask(self, secrets: tuple[str, ...]) -> None:
         """Put *** wherever one of the secrets stands: servers echo keys in their errors."""
@@ -283,9 +284,8 @@ def masked(value: Any, secrets: tuple[str, ...]) -> Any:
     return value
 
 
-def _rebuild(kind: type, args: tuple[Any, ...], state: dict[str, Any]) -> StreamingError:
+def _bare(kind: type, args: tuple[Any, ...]) -> StreamingError:
     # Not through __init__: the subclasses' differ, and all they set is in the state.
     error: StreamingError = kind.__new__(kind, *args)
     error.args = args
-    error.__dict__.update(state)
     return error

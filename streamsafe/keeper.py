@@ -7,6 +7,7 @@ lose what is about to be shown ends the stream; one behind the end is logged.
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Optional
 
@@ -35,6 +36,7 @@ class Keeper:
         self._journal = journal
         self._sink = sink
         self._held = claimed  # whether the journal's stream is ours to write
+        self._process = os.getpid()
         #: False where there is nothing to tell: for the hot loop.
         self.keeps = journal is not None or sink is not None
 
@@ -42,6 +44,7 @@ class Keeper:
         self, call: Call, provider: str, settings: Mapping[str, Any], secrets: Sequence[str]
     ) -> None:
         """A stream begins. The ``secrets`` are not to be written."""
+        self._process = os.getpid()
         if self._journal is not None:
             journal = self._journal
             self._try(
@@ -66,7 +69,7 @@ class Keeper:
 
     def attempt(self, record: Attempt, state: Mapping[str, Any]) -> None:
         """An attempt has ended."""
-        if self._journal is not None and self._held:
+        if self._journal is not None and self._held and self._ours():
             journal = self._journal
             self._log(lambda: journal.attempt(self._stream_id, record, state=state))
 
@@ -74,22 +77,27 @@ class Keeper:
         """The stream has ended."""
         held, self._held = self._held, False
         shown = None if error is None else f"{type(error).__name__}: {error}"
-        if self._journal is not None and held:
+        ours = self._ours()
+        if self._journal is not None and held and ours:
             journal = self._journal
             self._log(lambda: journal.end(self._stream_id, completion, status, shown))
         if self._sink is not None:
             sink = self._sink
-            self._log(sink.finish if status == "complete" else sink.abandon)
+            self._log(sink.finish if status == "complete" and ours else sink.abandon)
 
     def leave(self) -> None:
         """A stream that was claimed and then not begun: others may go on with it."""
         held, self._held = self._held, False
-        if held and self._journal is not None:
+        if held and self._journal is not None and self._ours():
             journal = self._journal
             self._log(lambda: journal.release(self._stream_id))
 
     def __del__(self) -> None:
         self.leave()
+
+    def _ours(self) -> bool:
+        """False in a forked child, which drops its copy of a stream that goes on in its parent."""
+        return self._process == os.getpid()
 
     def _try(self, tell: Callable[[], object]) -> None:
         try:

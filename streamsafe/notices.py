@@ -7,6 +7,7 @@ fault is logged and counted, a callback's ends the stream. No lock is held meanw
 from __future__ import annotations
 
 import logging
+import os
 import weakref
 from typing import Any, Callable, Optional
 
@@ -41,6 +42,7 @@ class Notices:
         self._clock = clock
         self.callbacks = callbacks
         self._observers = observers
+        self._process: Optional[int] = None  # set by the first record
         # It is a method of the run that holds this: a stream that is dropped is to be gone at once.
         self._fail = weakref.WeakMethod(fail)
         #: How often an observer raised.
@@ -78,6 +80,10 @@ class Notices:
                 fail(carrier)
 
     def _observe(self, record: Record) -> None:
+        if self._process is None:
+            self._process = os.getpid()
+        elif self._process != os.getpid():
+            return  # a forked child drops its copy of a stream, which goes on in its parent
         for observer in self._observers:
             try:
                 observer.observe(record)

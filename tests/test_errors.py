@@ -1,5 +1,6 @@
 """Errors carry what the caller needs, survive pickling, and never show a key."""
 
+import copy
 import pickle
 
 import pytest
@@ -47,6 +48,16 @@ def test_errors_can_be_pickled_with_all_that_is_on_them(error):
     assert type(again) is type(error) and str(again) == str(error)
     assert again.partial.text == "so far" and again.attempts[0].status == 429
     assert vars(again).keys() == vars(error).keys()
+
+
+@pytest.mark.parametrize("again", [copy.deepcopy, lambda one: pickle.loads(pickle.dumps(one))])
+def test_an_error_whose_attempts_hold_it_again_can_be_pickled_and_copied(again):
+    error = RateLimitError("slow", status=429)
+    error.attempts = (Attempt(1, 0.0, status=429, error=error),)
+    error.partial = Completion(text="so far", attempts=error.attempts)
+    same = again(error)
+    assert (same.status, same.partial.text, len(same.attempts)) == (429, "so far", 1)
+    assert again(error.partial).attempts[0].error.status == 429
 
 
 def test_the_hint_stands_behind_the_message():

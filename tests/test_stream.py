@@ -1,6 +1,7 @@
 """What the program holds in its hands: iterating, leaving, cancelling, in whatever thread."""
 
 import gc
+import os
 import threading
 import time
 
@@ -16,6 +17,7 @@ from streamsafe import (
     StreamTimeoutError,
     Timeouts,
 )
+from streamsafe.journal import SQLiteJournal
 from streamsafe.testing import FaultServer, ProxyServer, drip, fin, head, heartbeats, on_connect
 from streamsafe.testing import raw, reply, stall, stream, wait
 from streamsafe.testing.answers import openai_chat
@@ -177,6 +179,37 @@ def test_closing_before_the_start_sends_nothing(server):
     assert answer.status == "cancelled"
     with pytest.raises(StreamCancelledError):
         next(answer)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this platform")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_forked_child_that_drops_its_copy_harms_nothing(server, tmp_path):
+    server.expect(stream(EVENTS[:4], wait("go"), EVENTS[4:]))
+    journal, told, seen = SQLiteJournal(tmp_path / "journal"), tmp_path / "told", ""
+
+    class Notes:
+        def observe(self, record):
+            with open(told, "a") as file:
+                print(os.getpid(), type(record).__name__, file=file)
+
+    asking = session(server, journal=journal, observers=[Notes()])
+    answer = asking.stream("Hi", stream_id="a", sink=tmp_path / "sink")
+    while seen != "Rivers do not":
+        seen += next(answer).text
+    child = os.fork()
+    if child == 0:
+        try:
+            del answer
+            gc.collect()
+        finally:
+            os._exit(0)
+    os.waitpid(child, 0)
+    server.gate("go").open()
+    assert seen + "".join(chunk.text for chunk in answer) == TEXT
+    assert (tmp_path / "sink").read_text() == journal.transcript("a") == TEXT
+    assert journal.info("a").status == "complete"
+    assert {line.split()[0] for line in told.read_text().splitlines()} == {str(os.getpid())}
+    journal.close()
 
 
 # -- cancelling ------------------------------------------------------------------------------------

@@ -26,7 +26,7 @@ class Scope:
     body looks like a clean end.
     """
 
-    __slots__ = ("cause", "_lock", "_fd", "_wake", "_callback")
+    __slots__ = ("cause", "_lock", "_fd", "_wake", "_callback", "_process")
 
     def __init__(self) -> None:
         self.cause: Optional[BaseException] = None
@@ -36,6 +36,8 @@ class Scope:
         self._fd: Optional[int] = None
         self._wake: Optional[threading.Event] = None
         self._callback: Optional[Callable[[], None]] = None
+        # A forked child has a copy of all streams, and drops it: the connection is its parent's.
+        self._process = os.getpid()
 
     def attach(self, sock: socket.socket) -> None:
         """Take hold of a connection's socket, in place of any held before; shut it if aborted."""
@@ -43,7 +45,7 @@ class Scope:
         with self._lock:
             old, self._fd = self._fd, fd
             if self.cause is not None:
-                _shut(fd)
+                self._shut(fd)
         if old is not None:
             os.close(old)
 
@@ -59,7 +61,7 @@ class Scope:
         with self._lock:
             fd, self._fd = self._fd, None
         if fd is not None:
-            _shut(fd)
+            self._shut(fd)
             os.close(fd)
 
     def abort(self, cause: BaseException) -> bool:
@@ -69,7 +71,7 @@ class Scope:
                 return False
             self.cause = cause
             if self._fd is not None:
-                _shut(self._fd)
+                self._shut(self._fd)
             wake, callback = self._wake, self._callback
         if wake is not None:
             wake.set()
@@ -105,19 +107,20 @@ class Scope:
                 return False
             return _readable(self._fd)
 
-
-def _shut(fd: int) -> None:
-    # detach() at once: the object must not close what is not its own.
-    try:
-        sock = socket.socket(fileno=fd)
-    except OSError:
-        return
-    try:
-        sock.shutdown(socket.SHUT_RDWR)
-    except OSError:
-        pass  # not connected yet, or gone already
-    finally:
-        sock.detach()
+    def _shut(self, fd: int) -> None:
+        if self._process != os.getpid():
+            return
+        # detach() at once: the object must not close what is not its own.
+        try:
+            sock = socket.socket(fileno=fd)
+        except OSError:
+            return
+        try:
+            sock.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass  # not connected yet, or gone already
+        finally:
+            sock.detach()
 
 
 def _readable(fd: int) -> bool:
