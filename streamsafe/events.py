@@ -17,16 +17,38 @@ from streamsafe.engine.attempt import Attempt, Terms
 from streamsafe.engine.retry import RetryPolicy
 from streamsafe.engine.timing import Clock, Deadline, Timeouts
 from streamsafe.errors import IncompleteStreamError, StreamCancelledError, StreamingError
+from streamsafe.lifecycle import (
+    AttemptEnded,
+    Cancelled,
+    Completed,
+    Failed,
+    Observer,
+    Retrying,
+    Started,
+)
 from streamsafe.limits import Limits
-from streamsafe.models import Call, Request, ServerSentEvent
+from streamsafe.models import (
+    Attempt as AttemptRecord,
+    Call,
+    Completion,
+    Outcome,
+    Request,
+    ServerSentEvent,
+    Timings,
+)
+from streamsafe.notices import Notices
 from streamsafe.providers.base import Target
 from streamsafe.providers.plain import Plain
+from streamsafe.setup import Callbacks
 from streamsafe.wire.transport import Transport
 
 Item = TypeVar("Item")
 
 #: Seconds before a reconnect where the server set no ``retry``: what browsers take.
 RECONNECT = 3.0
+
+#: Attempts that the verdict tells of, the last ones: a source may reconnect for months.
+TOLD = 40
 
 #: Events remembered by what they hold, so that a server which does not honour Last-Event-ID and
 #: begins anew doubles none of them.
@@ -46,6 +68,7 @@ class Source(NamedTuple):
     clock: Clock
     stream_id: str
     random: Callable[[], float]
+    observers: tuple[Observer, ...] = ()
 
 
 class EventStream(Generic[Item]):
@@ -54,7 +77,8 @@ class EventStream(Generic[Item]):
     A GET source goes on for ever, over drops and ends, until the server answers 204, a
     failure can't be mended, or it is closed. Another method is sent again only after a drop, and
     only if an event had an id to go on from; the end of its body is its end. One thread iterates;
-    ``cancel`` may come from any.
+    ``cancel`` may come from any. Observers are told of it as of any stream: each connection is an
+    attempt, each event a chunk.
     """
 
     def __init__(self, source: Source) -> None:
@@ -113,7 +137,12 @@ class _State:
         self._wake = threading.Event()
         self._wait = RECONNECT
         self._failures = 0
+        self._waited = 0.0
         self._recent: deque[int] = deque(maxlen=REMEMBERED)
+        self._records: deque[AttemptRecord] = deque(maxlen=TOLD)
+        self._notices = Notices(
+            source.stream_id, source.clock, Callbacks(), source.observers, self._fail
+        )
 
     def cancel(self, reason: Optional[str]) -> None:
         with self._lock:
@@ -125,7 +154,28 @@ class _State:
         if attempt is not None:
             attempt.scope.abort(self._cancelled)
 
+    def _fail(self, error: BaseException) -> None:
+        """What a callback raised; there are none here."""
+
     def items(self) -> Generator[Any, None, None]:
+        """The source's whole life, with its beginning and its end told."""
+        source = self.source
+        began, tell = source.clock.now(), self._notices.tell
+        tell(Started, source.clock.wall(), source.framing, None)
+        try:
+            yield from self._attempts()
+        except StreamCancelledError as error:
+            tell(Cancelled, self._completion(Outcome.CANCELLED, began), error.reason)
+            raise
+        except StreamingError as error:
+            tell(Failed, error, self._completion(Outcome.FAILED, began))
+            raise
+        except BaseException:  # the program left
+            tell(Cancelled, self._completion(Outcome.CANCELLED, began), None)
+            raise
+        tell(Completed, self._completion(Outcome.COMPLETE, began))
+
+    def _attempts(self) -> Iterator[Any]:
         """Connect, hand out, wait, connect again."""
         deadline = Deadline(self.source.timeouts.total, self.source.clock)
         number = 0
@@ -134,18 +184,33 @@ class _State:
             attempt = self._connect(deadline, number)
             try:
                 yield from self._received(attempt)
+                self._over(attempt, "complete")
                 return  # lines end with their body
-            except StreamCancelledError:
+            except StreamCancelledError as error:
+                self._over(attempt, "cancelled", error)
                 raise
             except StreamingError as error:
                 error.stream_id = self.source.stream_id
-                if attempt.status == 204:
+                if attempt.status == 204 or (not self._goes_on(error) and self._ended_well(error)):
+                    self._over(attempt, "complete")
                     return
-                if not self._goes_on(error):
-                    if self._ended_well(error):
-                        return
-                    raise
-                self._pause(error, deadline, number)
+                self._after(attempt, error, deadline, number)
+            except BaseException:
+                self._over(attempt, "cancelled")
+                raise
+
+    def _over(self, attempt: Attempt, outcome: str, error: Optional[StreamingError] = None) -> None:
+        record = attempt.record(outcome, error)
+        self._records.append(record)
+        self._notices.tell(AttemptEnded, record)
+
+    def _completion(self, outcome: Outcome, began: float) -> Completion:
+        """The verdict: a plain source has no text of its own."""
+        source = self.source
+        return Completion(
+            outcome=outcome, provider=source.framing, stream_id=source.stream_id,
+            attempts=tuple(self._records), timings=Timings(duration=source.clock.now() - began),
+        )  # fmt: skip
 
     def _connect(self, deadline: Deadline, number: int) -> Attempt:
         source = self.source
@@ -153,10 +218,10 @@ class _State:
         call, target = Call(), Target("")
         terms = Terms(
             source.transport, source.timeouts, source.limits, source.clock, deadline,
-            source.stream_id, (), False, None, _nothing, _nothing,
+            source.stream_id, (), False, self._notices.record, _nothing, self._notices.stall,
         )  # fmt: skip
         attempt = Attempt(
-            terms, plain.request(call, target), plain, plain.decoder(call), number, 0.0
+            terms, plain.request(call, target), plain, plain.decoder(call), number, self._waited
         )
         with self._lock:
             self._attempt = attempt
@@ -207,8 +272,14 @@ class _State:
         other = self.source.framing == "sse" and self.source.request.method != "GET"
         return other and isinstance(error, IncompleteStreamError)
 
-    def _pause(self, error: StreamingError, deadline: Deadline, number: int) -> None:
+    def _after(
+        self, attempt: Attempt, error: StreamingError, deadline: Deadline, number: int
+    ) -> None:
+        """Wait before the next attempt, or raise the error."""
         source = self.source
+        if not self._goes_on(error):
+            self._over(attempt, "failed", error)
+            raise error
         self._failures += 1
         decision = source.retry.replace(max_attempts=number + 1).decide(
             error,
@@ -218,6 +289,8 @@ class _State:
             remaining=deadline.remaining(),
             random=source.random,
         )
+        error.will_retry = decision.retry
+        self._over(attempt, "failed", error)
         if not decision.retry:
             raise error
         # The server's wait, spread a little so that a crowd does not come back at once; the
@@ -225,6 +298,8 @@ class _State:
         delay = self._wait * (1 + 0.2 * source.random())
         if self._failures > 1 or getattr(error, "retry_after", None) is not None:
             delay = max(delay, decision.delay)
+        self._notices.tell(Retrying, number + 1, error, delay, decision.reason)
+        self._waited = delay
         source.clock.sleep(delay, self._wake)
         if self._cancelled is not None:
             raise self._cancelled

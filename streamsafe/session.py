@@ -291,16 +291,17 @@ class StreamSession:
         timeouts: Union[Timeouts, float, None] = None,
         retry: Union[RetryPolicy, int, None] = None,
         limits: Optional[Limits] = None,
+        observers: Sequence[Observer] = (),
     ) -> EventStream[ServerSentEvent]:
         """A plain source of Server-Sent Events of any kind, reconnecting by the WHATWG's rules.
 
         ``last_event_id``: go on behind this event. Of ``timeouts``, ``first_token`` runs to the
         first byte and ``inactivity`` between bytes, heartbeats included; ``stall`` does not
         apply. ``retry`` counts consecutive connects that brought no event. No key of the
-        session's is sent.
+        session's is sent. ``observers`` are added to the session's.
         """
         return self._plain(
-            "sse", url, method, json, headers, last_event_id, timeouts, retry, limits
+            "sse", url, method, json, headers, last_event_id, timeouts, retry, limits, observers
         )
 
     def lines(
@@ -312,13 +313,16 @@ class StreamSession:
         headers: Optional[Mapping[str, str]] = None,
         timeouts: Union[Timeouts, float, None] = None,
         limits: Optional[Limits] = None,
+        observers: Sequence[Observer] = (),
     ) -> EventStream[Any]:
         """A plain source of JSON lines (NDJSON): each line's value as it comes.
 
         Read once: lines have no ids to go on from, so a drop is raised, and the end of the body
         is the end.
         """
-        return self._plain("ndjson", url, method, json, headers, None, timeouts, 0, limits)
+        return self._plain(
+            "ndjson", url, method, json, headers, None, timeouts, 0, limits, observers
+        )
 
     def _plain(
         self,
@@ -331,6 +335,7 @@ class StreamSession:
         timeouts: Union[Timeouts, float, None],
         retry: Union[RetryPolicy, int, None],
         limits: Optional[Limits],
+        observers: Sequence[Observer],
     ) -> EventStream[Any]:
         if not url.lower().startswith(("http://", "https://")):
             raise ConfigurationError(f"url={url!r}: expected http://... or https://...")
@@ -347,6 +352,7 @@ class StreamSession:
                 clock=self._clock,
                 stream_id=_stream_id(None),
                 random=random.random,
+                observers=self.observers + _observers(observers),
             )
         )
 

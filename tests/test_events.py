@@ -8,6 +8,7 @@ from streamsafe import (
     APIError,
     IncompleteStreamError,
     MalformedStreamError,
+    NotFoundError,
     RetryPolicy,
     StreamCancelledError,
     StreamingError,
@@ -15,7 +16,9 @@ from streamsafe import (
     StreamTimeoutError,
     Timeouts,
 )
+from streamsafe.debug import StreamDebugger
 from streamsafe.engine.timing import SystemClock
+from streamsafe.monitor import StreamMonitor
 from streamsafe.testing import FaultServer, fin, heartbeats, redirect, reply, rst, stall, stream
 
 PATIENCE = 5.0
@@ -219,3 +222,60 @@ def test_a_drop_is_raised(server, session):
     server.expect(lines('{"a": 1}\n', then=rst()))
     with pytest.raises(StreamingError):
         list(session.lines(server.url))
+
+
+# -- what observers are told -----------------------------------------------------------------
+
+
+class Notes:
+    def __init__(self):
+        self.records = []
+
+    def observe(self, record):
+        self.records.append(record)
+
+    @property
+    def kinds(self):
+        return [type(record).__name__ for record in self.records]
+
+
+def test_observers_are_told_of_every_connection_and_the_end(server, session):
+    server.expect(
+        stream(b"retry: 1\nid: 1\ndata: a\n\n"), stream(b"id: 2\ndata: b\n\n"), reply(204)
+    )
+    notes = Notes()
+    events = session.events(server.url, observers=(notes,))
+    assert [event.data for event in events] == ["a", "b"]
+    kinds = [kind for kind in notes.kinds if kind not in ("Step", "Chunks", "Opened")]
+    attempt = ["AttemptStarted", "AttemptEnded"]
+    assert kinds == ["Started", *attempt, "Retrying", *attempt, "Retrying", *attempt, "Completed"]
+    last = notes.records[-1].completion
+    assert [one.outcome for one in last.attempts] == ["failed", "failed", "complete"]
+    assert len({record.stream_id for record in notes.records}) == 1
+
+
+def test_observers_are_told_of_a_failure_of_a_cancel_and_of_leaving(server, session):
+    server.expect(reply(404), stream(b"data: a\n\n", stall()), stream(b"data: a\n\n", stall()))
+    notes = Notes()
+    with pytest.raises(NotFoundError):
+        next(session.events(server.url, observers=(notes,)))
+    assert notes.kinds[-2:] == ["AttemptEnded", "Failed"]
+    events = session.events(server.url, observers=(notes,))
+    next(events)
+    events.cancel("enough")
+    with pytest.raises(StreamCancelledError):
+        next(events)
+    assert (notes.kinds[-1], notes.records[-1].reason) == ("Cancelled", "enough")
+    with session.events(server.url, observers=(notes,)) as events:
+        next(events)
+    assert notes.kinds[-2:] == ["AttemptEnded", "Cancelled"]
+
+
+def test_a_debugger_and_a_monitor_see_a_plain_source(server, session):
+    server.expect(stream(b": beat\n\ndata: a\n\n"), reply(204))
+    debugger, monitor = StreamDebugger(), StreamMonitor()
+    list(session.events(server.url, observers=(debugger, monitor), retry=RetryPolicy(base=0.0)))
+    timeline = debugger.timeline()
+    assert (timeline.verdict, timeline.attempts, timeline.provider) == ("complete", 2, "sse")
+    assert timeline.tries[0].heartbeats == 1 and "complete" in debugger.report().lower()
+    assert monitor.get_stats()["successful_streams"] == 1
