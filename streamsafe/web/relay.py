@@ -176,11 +176,12 @@ class Relay:
         return data
 
     def _log(self, error: Exception) -> None:
-        """What the browser is not told."""
+        """What the browser is not told. As text: a record that somebody keeps would keep the
+        error's frames, and with them the stream."""
         if isinstance(error, StreamCancelledError):
-            logger.info("stream %s: %s", self.stream_id, error)
+            logger.info("stream %s: %s", self.stream_id, str(error))
         elif isinstance(error, StreamingError):
-            logger.warning("stream %s: %s: %s", self.stream_id, type(error).__name__, error)
+            logger.warning("stream %s: %s: %s", self.stream_id, type(error).__name__, str(error))
         else:
             logger.error("stream %s failed", self.stream_id, exc_info=error)
 
