@@ -37,7 +37,7 @@ class VercelParts:
         if opening.after:
             return b""
         parts = [{"type": "start", "messageId": opening.stream_id}, {"type": "start-step"}]
-        return _written(parts, 0, retry=opening.retry)
+        return _written(parts, None, retry=opening.retry)
 
     def chunk(self, number: int, chunk: Chunk) -> bytes:
         """A delta of the part that is open, or of a new one."""
@@ -48,9 +48,11 @@ class VercelParts:
         if chunk.kind == "reasoning":
             return _written(self._delta("reasoning", chunk.reasoning), number)
         if chunk.tool_call is not None:
-            return _written(self._tool(chunk.tool_call), number)
+            parts = self._tool(chunk.tool_call)
+            return _written(parts, number) if parts else b""
         if chunk.citation is not None:
-            return _written(_source(number, chunk.citation), number)
+            source = _source(number, chunk.citation)
+            return _written([source], number) if source else b""
         return b""
 
     def end(self, number: int, completion: Completion) -> bytes:
@@ -59,7 +61,7 @@ class VercelParts:
         parts += [_input(ToolCall(*call)) for call in self._calls.values()]
         parts.append({"type": "finish-step"})
         parts.append({"type": "finish", "messageMetadata": verdict(completion)})
-        return _written(parts, number) + sse.event("[DONE]", id=end_id(number))
+        return _written(parts, None) + sse.event("[DONE]", id=end_id(number))
 
     def failed(self, number: int, fault: Fault) -> bytes:
         """The error; or, if the answer was stopped, that."""
@@ -67,7 +69,7 @@ class VercelParts:
         part = {"type": "error", "errorText": text}
         if fault.code == "cancelled":
             part = {"type": "abort"}
-        return _written([*self._close(), part], number) + sse.event("[DONE]", id=end_id(number))
+        return _written([*self._close(), part], None) + sse.event("[DONE]", id=end_id(number))
 
     def _delta(self, kind: str, delta: str) -> list[dict[str, Any]]:
         parts: list[dict[str, Any]] = []
@@ -109,21 +111,22 @@ def _input(call: ToolCall) -> dict[str, Any]:
         return {"type": "tool-input-error", **said, **wrong}
 
 
-def _source(number: int, citation: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _source(number: int, citation: Mapping[str, Any]) -> Optional[dict[str, Any]]:
     inner = citation.get("url_citation", citation)
     url = inner.get("url") if isinstance(inner, Mapping) else None
     if not isinstance(url, str):
-        return []
+        return None
     part = {"type": "source-url", "sourceId": f"source-{number}", "url": url}
     if isinstance(inner.get("title"), str):
         part["title"] = inner["title"]
-    return [part]
+    return part
 
 
 def _written(
-    parts: list[dict[str, Any]], number: int, retry: Optional[float] = None
+    parts: list[dict[str, Any]], number: Optional[int], retry: Optional[float] = None
 ) -> bytes:
     """The id stands on the last part: who has seen only some of them gets all of them again."""
-    events = [sse.event(to_json(part), retry=retry) for part in parts[:-1]]
-    events += [sse.event(to_json(part), id=str(number)) for part in parts[-1:]]
-    return b"".join(events)
+    *most, last = [to_json(part) for part in parts]
+    id = None if number is None else str(number)
+    events = [sse.event(part, retry=retry) for part in most]
+    return b"".join([*events, sse.event(last, id=id)])
