@@ -126,6 +126,8 @@ def _void(stream: Stream) -> ConnectionDroppedError:
         "would be no part of it",
         retryable=False,
     )
-    error.partial, error.attempts = stream.completion, stream.attempts
+    error.attempts = stream.attempts
+    # What was given out stands on the error of the attempt that broke off.
+    error.partial = getattr(stream.attempts[-1].error, "partial", error.partial)
     error.stream_id = stream.stream_id
     return error

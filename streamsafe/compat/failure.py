@@ -31,8 +31,8 @@ class Failure(StreamingError):
         return self.message
 
     def __reduce__(self) -> Any:
-        rebuild, (kind, *rest) = super().__reduce__()
-        return (rebuild, (kind.__dict__.get("NAMED", kind), *rest))
+        bare, (kind, args), state = super().__reduce__()
+        return (bare, (kind.__dict__.get("NAMED", kind), args), state)
 
     @classmethod
     def of(cls: type[E], error: StreamingError, message: str, exchange: Exchange) -> E:

@@ -60,10 +60,6 @@ class APIStatusError(APIError):
         error = self.body.get("error") if isinstance(self.body, dict) else None
         return error.get("type") if isinstance(error, dict) else None
 
-    @type.setter
-    def type(self, type: Optional[str]) -> None:
-        pass  # the body says it
-
 
 class APIConnectionError(APIError):
     """No connection, or the answer broke off: what came is on ``partial``."""
