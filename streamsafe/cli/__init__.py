@@ -20,12 +20,15 @@ COMMANDS = {
     "demo": "watch an answer survive a 429, a reset, a stall and a broken event (no key needed)",
     "chat": "stream one answer to standard output",
     "batch": "ask many prompts, some at a time, and write their answers in order",
+    "record": "stream one answer and record all that comes over the wire",
+    "replay": "play a recording: print its answers, or serve them to any client",
+    "report": "say what happened to a recorded stream, and why",
     "serve": "run a server on this machine that answers like each LLM API, and misbehaves",
     "dashboard": "watch the streams of running programs in a browser",
 }
 
 #: Exit codes, the same for all commands.
-OK, FAILED, USAGE, TRUNCATED, FILTERED, INTERRUPTED = 0, 1, 2, 3, 4, 5
+OK, FAILED, USAGE, TRUNCATED, FILTERED, INTERRUPTED, WARNED = 0, 1, 2, 3, 4, 5, 6
 #: As shells have it for a program that Ctrl-C ended: 128 + SIGINT.
 CTRL_C = 130
 

@@ -26,6 +26,7 @@ from streamsafe import (
 )
 from streamsafe.cli import FAILED, FILTERED, INTERRUPTED, OK, TRUNCATED
 from streamsafe.cli.style import Style
+from streamsafe.wire.transport import Transport
 
 _CODES = {Outcome.COMPLETE: OK, Outcome.TRUNCATED: TRUNCATED, Outcome.FILTERED: FILTERED}
 
@@ -48,18 +49,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-q", "--quiet", action="store_true", help="nothing but errors on stderr")
 
 
-def run(args: argparse.Namespace) -> int:
-    """Stream the answer; the exit code is the verdict."""
-    with StreamSession(args.provider, base_url=args.base_url, resume=args.resume) as session:
-        stream = session.stream(_messages(args), **_arguments(args))
-        try:
-            with stream:
-                for chunk in stream:
-                    _show(chunk, args.json)
-        except StreamingError as error:
-            _end(stream, args)
-            _say(f"{type(error).__name__}: {error}", "red")
-            return INTERRUPTED if isinstance(error, StreamInterruptedError) else FAILED
+def run(args: argparse.Namespace, transport: Optional[Transport] = None) -> int:
+    """Stream the answer; the exit code is the verdict. ``transport``: None = HTTP."""
+    with StreamSession(
+        args.provider, base_url=args.base_url, resume=args.resume, transport=transport
+    ) as session:
+        return show(session.stream(_messages(args), **_arguments(args)), args)
+
+
+def show(stream: Stream, args: argparse.Namespace) -> int:
+    """Read a stream and print it, as ``args.json`` and ``args.quiet`` say; its exit code."""
+    try:
+        with stream:
+            for chunk in stream:
+                _show(chunk, args.json)
+    except StreamingError as error:
+        _end(stream, args)
+        _say(f"{type(error).__name__}: {error}", "red")
+        return INTERRUPTED if isinstance(error, StreamInterruptedError) else FAILED
     _end(stream, args)
     return _CODES.get(stream.completion.outcome, FAILED)
 

@@ -16,14 +16,12 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import threading
-import time
 
-from streamsafe.cli import OK
+from streamsafe.cli import OK, serving
 from streamsafe.cli.style import Style
 from streamsafe.errors import ConfigurationError
 from streamsafe.providers.presets import PRESETS
-from streamsafe.testing import Chaos, FaultServer, RecordedRequest, answers, prose
+from streamsafe.testing import Chaos, FaultServer, answers, prose
 from streamsafe.testing.endpoints import Endpoints
 from streamsafe.testing.faults import FAULTS
 
@@ -32,9 +30,6 @@ TEXT = (
     "nothing. This one comes from your own machine, and its faults are of your own choosing. "
     "If you can read this to the end, each word once, your client is well made."
 )
-
-#: Requests that the server remembers: it needs none, and it may run for days.
-_KEEP = 1
 
 #: Where the vendors' own clients want the base URL to end.
 _ENDS = {"openai_chat": "/v1", "openai_completions": "/v1", "responses": "/v1"}
@@ -70,41 +65,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Serve until Ctrl-C."""
-    server = _started(args)
-    try:
+    with serving.served(_endpoints(args), args.port, args.tls) as server:
         _greet(server, args)
-        _wait()
-    except KeyboardInterrupt:
-        print(file=sys.stderr)
-    finally:
-        server.stop()
+        serving.wait()
     return OK
 
 
-def _wait() -> None:
-    """Until Ctrl-C."""
-    threading.Event().wait()
-
-
-def _started(args: argparse.Namespace) -> FaultServer:
-    if not 0 <= args.port <= 65535:
-        raise ConfigurationError(f"--port {args.port}: expected 0 to 65535")
+def _endpoints(args: argparse.Namespace) -> Endpoints:
     if args.delay < 0 or not 0 <= args.chaos <= 1:
         raise ConfigurationError("--delay is seconds, 0 or more, and --chaos a chance, 0 to 1")
     chances = dict(args.fault) or {name: args.chaos / len(FAULTS) for name in FAULTS}
+    log = None if args.quiet else serving.Log().tell
     try:
         chaos = Chaos(args.seed, pace=args.delay, **chances)
         text = args.text if args.length is None else prose(args.length)
-        endpoints = Endpoints(
-            text, chaos, script=args.script, log=None if args.quiet else _Log().tell
-        )
-        server = FaultServer(tls=args.tls, port=args.port, keep=_KEEP)
-        server.handle(endpoints)
-        return server.start()
+        return Endpoints(text, chaos, script=args.script, log=log)
     except ValueError as error:
         raise ConfigurationError(str(error)) from error
-    except OSError as error:
-        raise ConfigurationError(f"port {args.port}: {error.strerror or error}") from error
 
 
 def _greet(server: FaultServer, args: argparse.Namespace) -> None:
@@ -146,26 +123,6 @@ def _example(preset: str) -> tuple[str, dict[str, object]]:
     known = answers.for_preset(preset).__name__ in _ENDS
     body: dict[str, object] = dict(request.json or {})
     return ("/v1/" if known else "/") + path, body
-
-
-class _Log:
-    """One line a request, whole whatever the threads do."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()  # guards the output
-        self._style = Style(sys.stdout)
-
-    def tell(self, number: int, request: RecordedRequest, what: str) -> None:
-        """Print one request and what it got."""
-        colour = "green" if what == "ok" else "yellow"
-        count = f"#{number}" if number else "-"
-        path = "".join(char if char.isprintable() else "?" for char in request.path)[:80]
-        line = (
-            f"{self._style.paint(time.strftime('%H:%M:%S'), 'dim')} {count:>5} {request.method} "
-            f"{path}  {self._style.paint(what, colour)}"
-        )
-        with self._lock:
-            print(line, flush=True)
 
 
 def _fault(text: str) -> tuple[str, float]:

@@ -42,7 +42,7 @@ class Turned(Protocol):
 class Replay:
     """Answers requests with the exchanges of a cassette, in their order; a context manager.
 
-    Each exchange is given once, to the first request of its method and path. ``speed``: None = as
+    ``path``: the file, or what ``cassette.load`` made of one. Each exchange is given once, to the first request of its method and path. ``speed``: None = as
     fast as it is read; 1.0 = with the times of the recording; 2.0 = twice as fast. ``clock``: in
     place of waiting this clock is turned to the times of the recording; give it to the session,
     too, and all that is measured is as it was, though it takes no time.
@@ -53,7 +53,7 @@ class Replay:
 
     def __init__(
         self,
-        path: Union[str, os.PathLike[str]],
+        path: Union[str, os.PathLike[str], cassette.Cassette],
         speed: Optional[float] = None,
         *,
         clock: Optional[Turned] = None,
@@ -62,11 +62,15 @@ class Replay:
             raise ConfigurationError(f"speed={speed!r}: expected a number > 0, or None")
         if speed is not None and clock is not None:
             raise ConfigurationError("give speed= or clock=, not both")
-        self._path = os.fspath(path)
+        if isinstance(path, cassette.Cassette):
+            self._path, found = "given", path
+        else:
+            self._path = os.fspath(path)
+            found = cassette.load(self._path)
         self._speed = speed
         self._clock = clock
         self._lock = threading.Lock()  # guards _left and _origin
-        self._left = list(cassette.load(self._path).exchanges)
+        self._left = list(found.exchanges)
         #: When the recording began, on the clock that is turned.
         self._origin: Optional[float] = None
 

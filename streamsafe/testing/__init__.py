@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     from streamsafe.testing.faults import fault
     from streamsafe.testing.gate import Gate
     from streamsafe.testing.proxy import ProxyServer, forward
-    from streamsafe.testing.recorded import recorded
+    from streamsafe.testing.tape import recorded
     from streamsafe.testing.request import Headers, RecordedRequest
     from streamsafe.testing.script import (
         Exchange,
@@ -120,7 +120,7 @@ __all__ = [
 ]
 
 _ROOMS = (
-    "script", "server", "answers", "faults", "recorded", "request", "gate", "proxy", "chaos",
+    "script", "server", "answers", "faults", "tape", "request", "gate", "proxy", "chaos",
     "clock", "transport",
 )  # fmt: skip
 

@@ -11,28 +11,18 @@ from urllib.error import HTTPError
 import pytest
 
 from streamsafe import ConnectionDroppedError, RateLimitError, StreamSession
-from streamsafe.cli import main, serve
+from streamsafe.cli import main
 from streamsafe.providers.presets import PRESETS
 from streamsafe.testing import RecordedRequest
 from streamsafe.testing.endpoints import Endpoints
 
 
 @pytest.fixture
-def served(monkeypatch, capsys):
-    """Runs the command, has ``visit`` called with its URL, and returns the code and the output."""
+def served(visited):
+    """Runs ``streamsafe serve`` on a free port and without pauses."""
 
-    def command(*arguments, visit=lambda url: None):
-        shown = []
-
-        def wait():
-            shown.append(capsys.readouterr().out)
-            visit(re.search(r"https?://127.0.0.1:\d+", shown[0])[0])
-            raise KeyboardInterrupt
-
-        monkeypatch.setattr(serve, "_wait", wait)
-        code = main(["serve", "--port", "0", "--delay", "0", *arguments])
-        captured = capsys.readouterr()
-        return code, "".join(shown) + captured.out, captured.err
+    def command(*arguments, **more):
+        return visited("serve", "--port", "0", "--delay", "0", *arguments, **more)
 
     return command
 

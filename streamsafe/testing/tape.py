@@ -1,4 +1,4 @@
-"""Recorded: a cassette played by a server, for clients that are no streamsafe.
+"""Tape: a cassette played by a server, for clients that are no streamsafe.
 
 Here lives the way from a recorded exchange to one of the script. A session of streamsafe needs no
 server for it: ``streamsafe.debug.Replay`` is a transport.
