@@ -43,7 +43,11 @@ class Failure(StreamingError):
         made.__dict__.update(error.__dict__)
         made.hint, made.retryable = error.hint, error.retryable
         made.request, made.response = exchange.request, exchange.response
+        made._take(getattr(error, "body", None))
         return made
+
+    def _take(self, body: Any) -> None:
+        """Set what the SDK reads in the body of an error."""
 
 
 def _also_caught_by(kind: Any, sdk: Any) -> Any:

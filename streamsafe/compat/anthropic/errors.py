@@ -38,11 +38,17 @@ class APIError(AnthropicError):
     def __init__(self, message: str = "", request: Any = None, *, body: Any = None) -> None:
         super().__init__(message)
         self.request = request
+        self._take(body)
+
+    def _take(self, body: Any) -> None:
         self.body = body
 
 
 class APIStatusError(APIError):
-    """The server said no: by a status from 400 on, or inside the stream."""
+    """The server said no: by a status from 400 on, or inside the stream. ``type`` is the API's
+    own word for it, such as "overloaded_error"."""
+
+    type: Optional[str] = None
 
     def __init__(self, message: str, *, response: Any, body: Any = None) -> None:
         super().__init__(message, getattr(response, "request", None), body=body)
@@ -54,11 +60,10 @@ class APIStatusError(APIError):
         """The HTTP status."""
         return self.response.status_code if self.response is not None else 0
 
-    @property
-    def type(self) -> Optional[str]:
-        """The API's type of the error, such as "overloaded_error"."""
-        error = self.body.get("error") if isinstance(self.body, dict) else None
-        return error.get("type") if isinstance(error, dict) else None
+    def _take(self, body: Any) -> None:
+        super()._take(body)
+        error = body.get("error") if isinstance(body, dict) else None
+        self.type = error.get("type") if isinstance(error, dict) else None
 
 
 class APIConnectionError(APIError):

@@ -32,39 +32,22 @@ class OpenAIError(Failure):
 class APIError(OpenAIError):
     """The API, or the way to it, failed. ``body`` is the error object that the server sent."""
 
+    body: Any = None
+    code: Optional[str] = None
+    param: Optional[str] = None
+    type: Optional[str] = None
+
     def __init__(self, message: str = "", request: Any = None, *, body: Any = None) -> None:
         super().__init__(message)
         self.request = request
-        self._body = body
+        self._take(body)
 
-    @property
-    def body(self) -> Any:
-        """The error object, or the text of the body, or None."""
-        body = self.__dict__.get("_body", self.__dict__.get("body"))
-        return body.get("error") or body if isinstance(body, dict) else body
-
-    @body.setter
-    def body(self, body: Any) -> None:
-        self._body = body
-
-    def _said(self, name: str) -> Optional[str]:
-        value = self.body.get(name) if isinstance(self.body, dict) else None
-        return None if value is None else str(value)
-
-    @property
-    def code(self) -> Optional[str]:
-        """The API's code."""
-        return self._said("code")
-
-    @property
-    def param(self) -> Optional[str]:
-        """The parameter that is wrong."""
-        return self._said("param")
-
-    @property
-    def type(self) -> Optional[str]:
-        """The API's type."""
-        return self._said("type")
+    def _take(self, body: Any) -> None:
+        self.body = _error_of(body)
+        said = self.body if isinstance(self.body, dict) else {}
+        for name in ("code", "param", "type"):
+            value = said.get(name)
+            setattr(self, name, None if value is None else str(value))
 
 
 class APIStatusError(APIError):
@@ -138,11 +121,17 @@ _BY_STATUS = {
 }
 
 
+def _error_of(body: Any) -> Any:
+    """The error object in a body, or what there is."""
+    return body.get("error") or body if isinstance(body, dict) else body
+
+
 def translated(error: errors.StreamingError, exchange: Exchange) -> OpenAIError:
     """The SDK's error for one of streamsafe's."""
     if isinstance(error, errors.APIError):
-        said = APIError.of(error, error.message, exchange)
-        message = said._said("message") or error.message
+        said = _error_of(error.body)
+        message = said.get("message") if isinstance(said, dict) else None
+        message = message or error.message
         if error.in_stream:
             return APIError.of(error, message, exchange)
         status = error.status or 0
