@@ -16,7 +16,7 @@ from benchmarks.client import Job, WrongText, check
 TITLE = "large answers, large events, import"
 UNIT = "ms"
 
-#: What an event of 4 MiB may take, in seconds.
+#: What an event of 4 MiB may take, in seconds of CPU.
 PROMPT = 0.2
 
 _PEERS = (
@@ -46,7 +46,7 @@ def cases(size: Size) -> list[Case]:
             f"an event of 4 MiB, against {PROMPT} s", event._replace(size=3_700_000), 1.0,
             peers=("streamsafe", *_PEERS), arguments={"of": "time"}, seconds=20,
         ),
-        Case("import", None, 1.15, baseline="iter_lines", seconds=90),
+        Case("import", None, 1.15, baseline="iter_lines", seconds=120),
     ]  # fmt: skip
 
 
@@ -65,7 +65,7 @@ def measure(job: Job) -> dict[str, Any]:
         return {**figures, "ratio": figures["figure"] / whole["figure"]}
     figures = _read(job.stream, job.facts)
     if job.arguments.get("of") == "time":
-        return {**figures, "ratio": figures["wall ms"] / 1e3 / PROMPT}
+        return {**figures, "ratio": figures["figure"] / 1e3 / PROMPT}
     return figures
 
 
