@@ -6,13 +6,12 @@ a stream is run by ``run``, a request made by its provider.
 
 from __future__ import annotations
 
-import os
 import random
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Callable, Optional, Union
 
+from streamsafe import arguments as checked
 from streamsafe.engine import resume as ladder
-from streamsafe.engine.accumulator import TAIL_CHARS
 from streamsafe.engine.retry import RetryPolicy
 from streamsafe.engine.timing import Clock, SystemClock, Timeouts
 from streamsafe.errors import ConfigurationError, StreamingError
@@ -25,7 +24,7 @@ from streamsafe.models import Attempt, Call, Completion, Request, ServerSentEven
 from streamsafe.providers import presets
 from streamsafe.providers.base import Provider
 from streamsafe.providers.messages import as_messages
-from streamsafe.setup import Callbacks, Route, Setup
+from streamsafe.setup import Route, Setup
 from streamsafe.stream import Stream
 from streamsafe.wire.http import HttpTransport
 from streamsafe.wire.transport import Transport
@@ -76,23 +75,23 @@ class StreamSession:
         **defaults: Any,
     ) -> None:
         self.provider = presets.provider(provider)
-        self.model = model
+        self.model = checked.text("model", model)
         self.timeouts = Timeouts.of(timeouts)
         self.retry = RetryPolicy.of(retry)
         self.resume_mode = ladder.mode_of(resume)
-        if not isinstance(limits, Limits):
-            raise ConfigurationError(f"limits={limits!r}: expected a Limits")
-        self.limits = limits
-        self.observers = _observers(observers)
-        self.journal = journal
-        self.defaults = dict(defaults)
-        self._api_key = api_key
-        self._base_url = base_url
-        self._headers = dict(headers or {})
-        self._http = http
-        self._clock: Clock = clock or SystemClock()
-        self._transport: Transport = transport or HttpTransport(http, limits=limits)
-        self._own_transport = transport is None
+        self.limits = checked.limits(limits)
+        self.observers = checked.observers(observers)
+        self.journal = checked.journal(journal)
+        self.defaults = checked.parameters(defaults)
+        self._api_key = checked.text("api_key", api_key)
+        self._base_url = checked.text("base_url", base_url)
+        self._headers = checked.headers(headers)
+        self._http = checked.http(http)
+        self._clock: Clock = checked.clock(clock) or SystemClock()
+        self._own_transport = checked.transport(transport) is None
+        self._transport: Transport = (
+            HttpTransport(http, limits=limits) if transport is None else transport
+        )
         self._barred: set[tuple[Optional[str], str]] = set()
 
     # -- streams -----------------------------------------------------------------------------
@@ -154,14 +153,14 @@ class StreamSession:
             resume=self.resume_mode if resume is None else ladder.mode_of(resume),
             limits=self.limits,
             clock=self._clock,
-            stream_id=_stream_id(stream_id),
-            callbacks=_callbacks(on_token, on_error, on_complete, on_retry, on_stall),
-            observers=self.observers + _observers(observers),
-            cancel=_token(cancel),
-            journal=journal if journal is not None else self.journal,
+            stream_id=checked.stream_id(stream_id),
+            callbacks=checked.callbacks(on_token, on_error, on_complete, on_retry, on_stall),
+            observers=self.observers + checked.observers(observers),
+            cancel=checked.cancel(cancel),
+            journal=self.journal if journal is None else checked.journal(journal),
             sink=sink_of(sink),
-            keep=_kept(keep),
-            skip_malformed=_skips(on_malformed),
+            keep=checked.keep(keep),
+            skip_malformed=checked.skips(on_malformed),
         )
         # What the API cannot take is found now, where the program can see what it wrote.
         self.provider.request(call, route.target)
@@ -190,14 +189,15 @@ class StreamSession:
         more. Raises ResumeError for an unknown id, or while another process or thread is reading
         it; iterating raises it where the answer can't be gone on with (see ``resume``).
         """
-        keeping = journal if journal is not None else self.journal
+        keeping = self.journal if journal is None else checked.journal(journal)
         if keeping is None:
             raise ConfigurationError("resume() wants a journal: pass journal= or give it one")
-        callbacks = _callbacks(on_token, on_error, on_complete, on_retry, on_stall)
-        observing = self.observers + _observers(observers)
+        callbacks = checked.callbacks(on_token, on_error, on_complete, on_retry, on_stall)
+        observing = self.observers + checked.observers(observers)
         mode = self.resume_mode if resume is None else ladder.mode_of(resume)
         clocks = self.timeouts if timeouts is None else Timeouts.of(timeouts)
         policy = self.retry if retry is None else RetryPolicy.of(retry)
+        token, stream_id = checked.cancel(cancel), checked.stream_id(stream_id)
         info = keeping.info(stream_id)
         route = self._route(info.model)
         if info.status != "complete":
@@ -216,7 +216,7 @@ class StreamSession:
                 stream_id=stream_id,
                 callbacks=callbacks,
                 observers=observing,
-                cancel=_token(cancel),
+                cancel=token,
                 journal=keeping,
                 saved=saved,
             )
@@ -276,8 +276,8 @@ class StreamSession:
         if executor is None:
             self._route(self.model)  # the key is wanted here, not in another process
         return mapped(
-            self, prompts, executor=executor, max_workers=max_workers, journal=journal,
-            progress=progress, name=name, same=same,
+            self, prompts, executor=executor, max_workers=max_workers,
+            journal=checked.journal(journal), progress=progress, name=name, same=same,
         )  # fmt: skip
 
     def events(
@@ -337,22 +337,22 @@ class StreamSession:
         limits: Optional[Limits],
         observers: Sequence[Observer],
     ) -> EventStream[Any]:
-        if not url.lower().startswith(("http://", "https://")):
-            raise ConfigurationError(f"url={url!r}: expected http://... or https://...")
         clocks = self.timeouts if timeouts is None else Timeouts.of(timeouts)
         return EventStream(
             Source(
-                request=Request(method.upper(), url, headers, json),
+                request=Request(
+                    checked.method(method), checked.url(url), checked.headers(headers), json
+                ),
                 framing=framing,
-                last_event_id=last_event_id or "",
+                last_event_id=checked.text("last_event_id", last_event_id) or "",
                 transport=self._transport,
                 timeouts=clocks.replace(stall=None),
                 retry=self.retry if retry is None else RetryPolicy.of(retry),
-                limits=limits or self.limits,
+                limits=self.limits if limits is None else checked.limits(limits),
                 clock=self._clock,
-                stream_id=_stream_id(None),
+                stream_id=checked.stream_id(None),
                 random=random.random,
-                observers=self.observers + _observers(observers),
+                observers=self.observers + checked.observers(observers),
             )
         )
 
@@ -394,7 +394,7 @@ class StreamSession:
 
     def _fallbacks(self, fallbacks: Sequence[Any]) -> Iterator[Route]:
         """Routes of sessions, and of (provider, model) pairs over this session's transport."""
-        for fallback in fallbacks:
+        for fallback in checked.several("fallbacks", fallbacks):
             if isinstance(fallback, StreamSession):
                 yield fallback._route(fallback.model)
             elif isinstance(fallback, tuple) and len(fallback) == 2:
@@ -413,56 +413,10 @@ class StreamSession:
         body: Optional[Mapping[str, Any]],
         parameters: Mapping[str, Any],
     ) -> Call:
+        model, parameters = checked.text("model", model), checked.parameters(parameters)
         if body is not None:
             if prompt is not None:
                 raise ConfigurationError("give a prompt or messages, or body=, not both")
-            if not isinstance(body, Mapping):
-                raise ConfigurationError(
-                    f"body={type(body).__name__}: expected a mapping, the request's JSON object"
-                )
-            return Call((), model or body.get("model") or self.model, parameters, dict(body))
+            body = checked.body(body)
+            return Call((), model or body.get("model") or self.model, parameters, body)
         return Call(as_messages(prompt), model or self.model, {**self.defaults, **parameters})
-
-
-def _observers(observers: Sequence[Observer]) -> tuple[Observer, ...]:
-    for observer in observers:
-        if not callable(getattr(observer, "observe", None)):
-            raise ConfigurationError(
-                f"observers: {observer!r} has no observe(record); see streamsafe.lifecycle.Observer"
-            )
-    return tuple(observers)
-
-
-def _callbacks(*functions: Any) -> Callbacks:
-    for name, function in zip(Callbacks._fields, functions):
-        if function is not None and not callable(function):
-            raise ConfigurationError(f"{name}={function!r}: expected a function or None")
-    return Callbacks(*functions)
-
-
-def _token(cancel: Any) -> Any:
-    if cancel is not None and not callable(getattr(cancel, "is_set", None)):
-        raise ConfigurationError(
-            f"cancel={cancel!r}: expected something with is_set(), such as threading.Event()"
-        )
-    return cancel
-
-
-def _kept(keep: str) -> Optional[int]:
-    if keep not in ("all", "tail"):
-        raise ConfigurationError(f"keep={keep!r}: expected 'all' or 'tail'")
-    return TAIL_CHARS if keep == "tail" else None
-
-
-def _skips(on_malformed: str) -> bool:
-    if on_malformed not in ("error", "skip"):
-        raise ConfigurationError(f"on_malformed={on_malformed!r}: expected 'error' or 'skip'")
-    return on_malformed == "skip"
-
-
-def _stream_id(given: Optional[str]) -> str:
-    if given is None:
-        return f"st_{os.urandom(8).hex()}"
-    if not isinstance(given, str) or not given:
-        raise ConfigurationError(f"stream_id={given!r}: expected a str that is not empty")
-    return given

@@ -1,0 +1,106 @@
+"""Whatever is passed in place of what is expected is named before anything is sent."""
+
+import pytest
+
+from streamsafe import ConfigurationError, StreamSession
+from streamsafe.testing import FaultServer, reply
+
+#: What is no value of any argument that wants an object of some kind.
+NOTHING = (3, -1.5, "x", b"x", [1], {"a": 1}, True, object())
+
+
+@pytest.fixture(scope="module")
+def server():
+    with FaultServer() as running:
+        running.always(reply(500))
+        yield running
+
+
+@pytest.fixture
+def asking(server):
+    return StreamSession("openai_compatible", base_url=f"{server.url}/v1", model="m", retry=0)
+
+
+@pytest.mark.parametrize("name", ["journal", "http", "transport", "clock", "observers", "limits"])
+@pytest.mark.parametrize("value", NOTHING, ids=repr)
+def test_an_object_of_another_kind_is_refused_by_the_session(name, value):
+    with pytest.raises(ConfigurationError, match=name):
+        StreamSession("openai", **{name: value})
+
+
+@pytest.mark.parametrize("name", ["journal", "cancel", "observers", "fallbacks", "on_token"])
+@pytest.mark.parametrize("value", NOTHING, ids=repr)
+def test_an_object_of_another_kind_is_refused_by_the_stream(asking, name, value):
+    with pytest.raises(ConfigurationError, match=name):
+        asking.stream("Hi", **{name: value})
+
+
+@pytest.mark.parametrize("name", ["api_key", "base_url", "model"])
+@pytest.mark.parametrize("value", [3, b"secret", ["secret"], True])
+def test_what_must_be_text_is_refused_and_not_shown(name, value):
+    with pytest.raises(ConfigurationError, match=f"{name} is a") as raised:
+        StreamSession("openai", **{name: value})
+    assert "secret" not in str(raised.value)
+
+
+@pytest.mark.parametrize("value", [3, "x", ["x"], {"a": 1}, {1: "a"}, {"a": b"secret"}])
+def test_headers_are_a_mapping_of_texts(asking, value):
+    for make in (
+        lambda: StreamSession("openai", headers=value),
+        lambda: asking.events("http://localhost", headers=value),
+    ):
+        with pytest.raises(ConfigurationError, match="headers") as raised:
+            make()
+        assert "secret" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"url": 3}, {"url": "ftp://x"}, {"method": 3}, {"method": ""}, {"method": "GET /x"},
+        {"last_event_id": 3}, {"limits": 3}, {"timeouts": "x"}, {"retry": "x"},
+    ],
+)  # fmt: skip
+def test_an_event_source_names_what_is_wrong(asking, server, wrong):
+    with pytest.raises(ConfigurationError, match=next(iter(wrong))):
+        asking.events(**{"url": server.url, **wrong})
+
+
+def test_a_journal_of_another_kind_is_refused_for_many_prompts_too(asking):
+    with pytest.raises(ConfigurationError, match="journal"):
+        asking.map(["Hi"], journal="streams.db")
+    with pytest.raises(ConfigurationError, match="stream_id"):
+        asking.resume(3, journal=Shelf())
+
+
+class Shelf:
+    """A journal that is not to be asked."""
+
+    def begin(self):
+        raise AssertionError
+
+    claim = info = begin
+
+
+@pytest.mark.parametrize(
+    ("meant", "said"),
+    [
+        ({"timeout": 5}, "timeouts"),
+        ({"max_retries": 5}, "retry"),
+        ({"on_tokens": print}, "on_token, on_error"),
+    ],
+)
+def test_what_was_meant_for_the_session_does_not_go_into_the_request(asking, meant, said):
+    with pytest.raises(ConfigurationError, match=said):
+        asking.stream("Hi", **meant)
+    with pytest.raises(ConfigurationError, match=said):
+        StreamSession("openai", **meant)
+
+
+def test_none_is_none_at_all(asking):
+    assert asking.stream("Hi", observers=None, fallbacks=None).status == "pending"
+    assert StreamSession("openai", observers=None, headers=None).observers == ()
+
+
+def test_nothing_was_sent(server):
+    assert server.requests == ()
