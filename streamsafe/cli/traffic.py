@@ -25,7 +25,7 @@ MODELS = (
 #: Of a hundred answers; the rest are healthy.
 FAULTS = {
     "rate_limit": 6, "unavailable": 4, "drop": 6, "reset": 4, "stall": 3, "malformed": 2,
-    "heartbeats": 4, "error": 3, "slow": 4, "truncated": 2, "unauthorized": 1, "html": 1,
+    "heartbeats": 4, "error": 3, "slow": 3, "truncated": 2, "unauthorized": 2, "html": 1,
 }  # fmt: skip
 WORKERS = 6
 #: Seconds that a worker rests between two streams, and that pass between two events, at most.
@@ -71,19 +71,24 @@ class Traffic:
             model=model,
             timeouts=Timeouts(first_token=5, inactivity=3, stall=6, warn_after=1.5),
             retry=RetryPolicy(max_retries=2, base=0.5, cap=2.0),
+            resume="restart",
             observers=(self.monitor, self.debugger),
         ) as session:
             while not self._left.wait(self._dice.uniform(0.1, REST)):
+                # Two that were alike would look like a program that retries by itself.
+                prompt = f"What is new in room {self._dice.randrange(10**6)}?"
                 try:
-                    for _ in session.stream("What is new?", max_tokens=500, cancel=self._left):
+                    for _ in session.stream(prompt, max_tokens=500, cancel=self._left):
                         pass
                 except StreamingError:
                     pass  # this is what the dashboard is to show
 
     def _answer(self, request: RecordedRequest) -> Any:
-        dice = self._dice
-        text = prose(dice.randint(200, 2500), seed=dice.randrange(1000))
+        # The same answer to the same question, so that what is asked again goes on where it was.
+        question = random.Random(request.body)
+        text = prose(question.randint(200, 2500), seed=question.randrange(1000))
         events: Sequence[bytes] = answers.for_path(request.path)(text)
+        dice = self._dice
         names = (*FAULTS, "ok")
         weights = (*FAULTS.values(), 100 - sum(FAULTS.values()))
         name = dice.choices(names, weights)[0]

@@ -51,7 +51,7 @@ class Tally:
         "stream_id", "provider", "model", "at", "wall", "last", "due", "ended", "status", "outcome",
         "bytes", "events", "chunks", "heartbeats", "held", "first", "attempts", "retries", "stalls",
         "malformed", "seams", "errors", "error_count", "http_status", "request_id",
-        "finish_reason", "note", "_silence", "_fresh", "_chars", "_usage", "_spent", "_gaps",
+        "finish_reason", "note", "_silence", "_fresh", "_chars", "_told", "_usage", "_spent", "_gaps",
         "_gaps_taken", "_taken", "_ttft_taken",
     )  # fmt: skip
 
@@ -78,6 +78,7 @@ class Tally:
         self._silence = 0.0  # waited for the server since the last content
         self._fresh = True  # no content in this attempt yet: the first one ends no gap
         self._chars = 0  # of the current attempt, for the estimate
+        self._told = 0  # of these, how many had come when the server last gave a count
         self._usage: Optional[Usage] = None  # of the current attempt, as the server says
         self._spent = Usage()  # of the attempts before
         self._gaps = Sketch()
@@ -111,7 +112,7 @@ class Tally:
                 chars += _chars(chunk)
                 content = True
             elif kind == "usage":
-                self._usage = chunk.usage
+                self._usage, self._told = chunk.usage, self._chars + chars
         self.chunks += len(chunks)
         if not content:
             self._silence = silence
@@ -172,7 +173,7 @@ class Tally:
     def _attempt_ended(self, record: AttemptEnded, figures: Figures) -> None:
         attempt = record.attempt
         self._spent = self._spent.plus(attempt.usage or self._current())
-        self._usage, self._chars = None, 0
+        self._usage, self._chars, self._told = None, 0, 0
         if attempt.provider and attempt.provider != self.provider:
             # A fallback: what follows is on the other provider's account.
             self.provider, self.model = attempt.provider, attempt.model
@@ -219,7 +220,8 @@ class Tally:
         self.finish_reason = completion.finish_reason
         self.model = self.model or completion.model
         if completion.usage_total is not None:
-            self._spent, self._usage, self._chars = completion.usage_total, None, 0
+            self._spent, self._usage = completion.usage_total, None
+            self._chars = self._told = 0
         usage = self.tokens()
         figures.count(outcome)
         figures.count("ended_bytes", self.bytes)
@@ -298,10 +300,15 @@ class Tally:
         }
 
     def _current(self) -> Usage:
-        if self._usage is not None:
-            return self._usage
-        guess = -(-self._chars // CHARS_PER_TOKEN)
-        return Usage(output_tokens=guess, total_tokens=guess, estimated=guess > 0)
+        # What came after the server's count is guessed: some give one at the start (Anthropic).
+        guess = -(-(self._chars - self._told) // CHARS_PER_TOKEN)
+        said = self._usage or Usage()
+        total = said.total_tokens or said.input_tokens + said.output_tokens
+        if not guess:
+            return said
+        return said._replace(
+            output_tokens=said.output_tokens + guess, total_tokens=total + guess, estimated=True
+        )
 
     def _generating(self, end: float) -> float:
         return 0.0 if self.first is None else max(0.0, end - self.first - self.held)

@@ -86,6 +86,17 @@ def test_tokens_that_no_server_counted_are_estimated_from_the_length_and_flagged
     assert (tokens["output"], tokens["estimated"]) == (2, True)
 
 
+@pytest.mark.parametrize("said", [Usage(10, 1), Usage(10, 1, total_tokens=11)])
+def test_what_comes_after_a_count_is_estimated_until_there_is_another(said, keeper, life, clock):
+    stream = life(keeper).begin()
+    stream.chunks([Chunk("text", "1234"), Chunk("usage", usage=said), Chunk("text", "12345678")])
+    tokens = view(keeper, clock)["tokens"]
+    assert (tokens["output"], tokens["total"], tokens["estimated"]) == (3, 13, True)
+    stream.chunks([Chunk("usage", usage=Usage(10, 4, total_tokens=14))])
+    tokens = view(keeper, clock)["tokens"]
+    assert (tokens["output"], tokens["total"], tokens["estimated"]) == (4, 14, False)
+
+
 def test_usage_of_failed_attempts_is_added_to_that_of_the_last(keeper, life, clock):
     stream = life(keeper).begin().read("12345678").retry()
     stream.attempt().opened().chunks([Chunk("usage", usage=Usage(10, 20, total_tokens=30))])

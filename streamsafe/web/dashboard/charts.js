@@ -1,14 +1,15 @@
 // Charts: lines over time as SVG, in the size they are shown at. A chart is read with the pointer
 // or, being a slider, with the arrow keys.
 
-const PAD = { left: 52, right: 10, top: 10, bottom: 22 };
+const PAD = { left: 62, right: 10, top: 10, bottom: 22 };
 const HEIGHT = 168;
 
 class Chart {
   // lines: [{name, value: (point) => number or null, class}]; area: fill under the first line;
-  // most: the top of the scale where it is fixed; wide: a logarithmic scale where values differ a lot.
-  constructor(host, { title, lines, show, headline, area, most, wide }) {
-    Object.assign(this, { title, lines, show, headline, area, most, wide });
+  // most: the top of the scale where it is fixed; wide: a logarithmic scale where values differ a
+  // lot; binary: round in powers of 1024; over: leave out the last part, which is not over yet.
+  constructor(host, { title, lines, show, headline, area, most, wide, binary, over }) {
+    Object.assign(this, { title, lines, show, headline, area, most, wide, binary, over });
     this.points = [];
     this.chosen = null;
     this.value = make("p", { class: "value" });
@@ -39,8 +40,8 @@ class Chart {
   }
 
   update(points, whole) {
-    this.points = points;
-    if (this.chosen !== null && this.chosen >= points.length) this.chosen = null;
+    this.points = this.over ? points.slice(0, -1) : points;
+    if (this.chosen !== null && this.chosen >= this.points.length) this.chosen = null;
     say(this.value, this.headline(whole));
     this.draw();
   }
@@ -81,7 +82,8 @@ class Chart {
       this.scale = { low, high, log: true, ticks };
       return;
     }
-    const high = this.most ?? round(largest || 1);
+    const unit = this.binary ? 1024 ** Math.floor(Math.log(largest || 1) / Math.log(1024)) : 1;
+    const high = this.most ?? round((largest || 1) / unit) * unit;
     this.scale = { low: 0, high, log: false, ticks: [0, high / 2, high] };
   }
 
@@ -101,13 +103,13 @@ class Chart {
     const right = this.width - PAD.right;
     const parts = this.scale.ticks.flatMap((tick) => [
       draw("line", { class: "grid", x1: PAD.left, x2: right, y1: this.y(tick), y2: this.y(tick) }),
-      draw("text", { x: PAD.left - 8, y: this.y(tick) + 4, "text-anchor": "end" }, this.show(tick)),
+      draw("text", { x: PAD.left - 8, y: this.y(tick) + 4, "text-anchor": "end" }, trimmed(this.show(tick))),
     ]);
     const last = this.points.length - 1;
     for (const [place, anchor] of last > 0 ? [[0, "start"], [last, "end"]] : []) {
       const x = anchor === "start" ? PAD.left : right;
       parts.push(draw("text", { x, y: HEIGHT - 4, "text-anchor": anchor },
-        place === last ? "now" : clock(this.points[place].at)));
+        clock(this.points[place].at + (place ? this.points[place].seconds : 0))));
     }
     return parts;
   }
@@ -158,22 +160,26 @@ class Chart {
   }
 }
 
+// A number on a scale: 50 %, not 50.0 %.
+const trimmed = (text) => text.replace(/\.0+(?= )/, "");
+
 // The next round number: 1, 2, 2.5, 5, 10 and so on.
 function round(value) {
   const power = 10 ** Math.floor(Math.log10(value));
   return power * [1, 2, 2.5, 5, 10].find((step) => step * power >= value * 0.999);
 }
 
-// The reads of one stream's last seconds, as small bars.
+// How much came of one stream, second by second, as small bars; the latest is on the right.
+const PULSES = 28;
+
 function pulse(svg, samples) {
-  const most = Math.max(...samples, 1), step = 3;
-  svg.setAttribute("viewBox", `0 0 ${PULSES * step} 18`);
-  svg.replaceChildren(...samples.map((value, place) => {
-    const height = value ? Math.max(2, (16 * value) / most) : 1;
+  const most = Math.max(...samples, 1), step = 4;
+  const all = [...new Array(PULSES - samples.length).fill(0), ...samples];
+  svg.setAttribute("viewBox", `0 0 ${PULSES * step} 24`);
+  svg.replaceChildren(...all.map((value, place) => {
+    const height = value ? Math.max(3, (22 * value) / most) : 2;
     return draw("rect", {
-      x: (PULSES - samples.length + place) * step, y: 17 - height, width: 2, height,
-      class: value ? "beat" : "rest",
+      x: place * step, y: 23 - height, width: 2.6, height, rx: 1, class: value ? "beat" : "rest",
     });
   }));
 }
-const PULSES = 28;

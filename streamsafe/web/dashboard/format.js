@@ -5,6 +5,7 @@ const DASH = "–";
 const or = (show) => (value) => (value === null || value === undefined ? DASH : show(value));
 
 const seconds = or((value) => {
+  if (value === 0) return "0 s";
   if (value < 0.01) return `${(value * 1000).toFixed(1)} ms`;
   if (value < 1) return `${Math.round(value * 1000)} ms`;
   if (value < 10) return `${value.toFixed(2)} s`;

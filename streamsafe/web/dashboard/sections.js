@@ -42,11 +42,11 @@ const CHARTS = [
     headline: (now) => (ended(now) ? percent(now.success_rate) : DASH),
     lines: [{ name: "success", value: (point) => point.success_rate, class: "p50" }] },
   { title: "Time to first token", show: seconds, wide: true, lines: percentiles("ttft"),
-    headline: (now) => seconds(now.ttft.p50) },
+    headline: (now) => `p50 ${seconds(now.ttft.p50)}` },
   { title: "Gap between chunks", show: seconds, wide: true, lines: percentiles("gaps"),
-    headline: (now) => seconds(now.gaps.p50) },
-  { title: "Received", show: perSecond, area: true, headline: (now) => bytes(now.bytes),
-    lines: [{ name: "received", value: (point) => point.bytes / point.seconds, class: "p50" }] },
+    headline: (now) => `p50 ${seconds(now.gaps.p50)}` },
+  { title: "Received", show: perSecond, area: true, binary: true, over: true,
+    headline: (now) => bytes(now.bytes), lines: [{ name: "received", value: (point) => point.bytes / point.seconds, class: "p50" }] },
 ];
 let charts = null;
 
