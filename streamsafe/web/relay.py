@@ -55,10 +55,10 @@ class Relay:
     journal, a browser that comes again is told that it cannot have the rest.
 
     A browser that has gone is noticed within ``heartbeat`` seconds (15: what the WHATWG advises;
-    comments go twice as often) and its stream is closed; with ``keep_running`` it goes on into its
-    journal. A stream given by its id belongs to whoever began it and goes on. With ``session`` one
-    whose process has died is gone on with (see ``StreamSession.resume``). ``retry``: seconds after
-    which a browser whose connection broke comes again.
+    comments go three times as often), and its stream is closed; with ``keep_running`` it goes on
+    into its journal. A stream given by its id belongs to whoever began it and goes on. With
+    ``session``, one whose process has died is gone on with (see ``StreamSession.resume``).
+    ``retry``: seconds after which a browser whose connection broke comes again.
 
     Errors end the response and are said in it (see ``fault``); their own words go to the logger
     "streamsafe.web.relay". A slow browser holds the stream up through a bounded queue; with a
@@ -87,9 +87,9 @@ class Relay:
             )
         self._format = made(format)
         self._source = source_of(source, session, journal, keep_running)
-        # The first write after a browser has gone is answered by a reset, and only the next one
-        # fails: two of them in the time within which it is to be noticed.
-        self._every = heartbeat / 2
+        # The first write after a browser has gone is answered by a reset, the next one fails, and
+        # a server that writes on another thread (waitress) says so at the third.
+        self._every = heartbeat / 3
         self._retry = retry
         self._after, over = _position(last_event_id)
         self._sent = self._after > 0
@@ -98,7 +98,7 @@ class Relay:
         #: that the journal does not know.
         self.status = 204 if over else 200 if self._is_there(source) else 404
         #: The headers to send before it.
-        self.headers: dict[str, str] = {} if over else {
+        self.headers = {
             "Content-Type": self._format.media_type, **HEADERS, **self._format.headers
         }  # fmt: skip
         self._body = self._bytes(over)
