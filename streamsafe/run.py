@@ -12,7 +12,7 @@ from collections.abc import Generator, Iterator, Mapping
 from typing import Any, Optional
 
 from streamsafe.engine import resume, watchdog
-from streamsafe.engine.accumulator import Accumulator, estimate_usage
+from streamsafe.engine.accumulator import FOLD, Accumulator, estimate_usage
 from streamsafe.engine.attempt import Attempt, Terms
 from streamsafe.engine.joint import Joint
 from streamsafe.engine.retry import Decision
@@ -301,14 +301,17 @@ class Run:
 
     def _one(self, attempt: Attempt) -> Iterator[Chunk]:
         """One attempt's chunks: joined, gathered, told, handed out. The hot loop."""
-        rhythm, accumulator = self._rhythm, self._accumulator
+        rhythm, accumulator, keeper = self._rhythm, self._accumulator, self._keeper
         on_token, limit = self.setup.callbacks.on_token, self.setup.limits.max_text_chars
-        add, keeper = accumulator.first_text.add, self._keeper
-        for chunks in self._joined(attempt):
+        text, joint = accumulator.first_text, self._plan.joint
+        add, pieces = text.add, text.pieces
+        for chunks in attempt.chunks() if joint is None else self._joined(attempt, joint):
             if keeper.keeps:
                 keeper.chunks(chunks, attempt.decoder.state)
             if attempt.brought_content:
                 rhythm.content(attempt.read_at, attempt.held)  # type: ignore[union-attr]
+                if joint is None:
+                    self._failures = 0
             for chunk in chunks:
                 if chunk[0] == "text" and not chunk[6]:
                     add(chunk[1])
@@ -316,33 +319,30 @@ class Run:
                 else:
                     accumulator.add(chunk)
                     if chunk[0] == "restart":
-                        add = accumulator.first_text.add
+                        text = accumulator.first_text
+                        add, pieces = text.add, text.pieces
                         self._chars_before = 0
                 if on_token is not None and chunk[1]:
                     self._notices.call(on_token, chunk[1])
                 yield chunk
                 if self.cancelled is not None:
                     raise self.cancelled
-            accumulator.fold()
+            if len(pieces) >= FOLD or chunks[-1:] and chunks[-1][0] != "text":
+                accumulator.fold()
             if limit is not None and accumulator.text_chars > limit:
                 chars = accumulator.text_chars
                 raise LimitExceededError("max_text_chars", chars, limit, "the text")
 
-    def _joined(self, attempt: Attempt) -> Iterator[list[Chunk]]:
-        """The attempt's lists as the program is to see them; notes if there is progress."""
-        joint = self._plan.joint
+    def _joined(self, attempt: Attempt, joint: Joint) -> Iterator[list[Chunk]]:
+        """The attempt's lists as the program is to see them; what it had is no progress."""
         for chunks in attempt.chunks():
-            if joint is not None:
-                chunks = joint.feed(chunks)
-                self._note_seam(joint)
-                if any(chunk.kind in CONTENT_KINDS for chunk in chunks):
-                    self._failures = 0
-            elif attempt.brought_content:
+            chunks = joint.feed(chunks)
+            self._note_seam(joint)
+            if any(chunk.kind in CONTENT_KINDS for chunk in chunks):
                 self._failures = 0
             yield chunks
-        if joint is not None:
-            yield joint.end()
-            self._note_seam(joint)
+        yield joint.end()
+        self._note_seam(joint)
 
     def _note_seam(self, joint: Joint) -> None:
         if joint.seam is not None and joint.seam not in self._seams:

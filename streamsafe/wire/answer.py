@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import io
 from typing import Any, Optional
 
 from streamsafe.errors import LimitExceededError
@@ -11,9 +12,8 @@ from streamsafe.wire.opening import CURRENT
 
 #: A read asks the socket for at most this.
 READ_SIZE = 64 * 1024
-#: A reader that waits holds a buffer of this size, as large as http.client's own; one that has
-#: filled it asks for READ_SIZE. 64 KB for each would be most of what a waiting stream needs.
-FIRST_SIZE = 8 * 1024
+#: The buffer that a connection has; a read that filled it is followed by larger ones.
+BUFFER_SIZE = io.DEFAULT_BUFFER_SIZE
 
 
 class Answer(http.client.HTTPResponse):
@@ -24,7 +24,7 @@ class Answer(http.client.HTTPResponse):
     """
 
     _chunks: Optional[ChunkedDecoder] = None
-    _most = FIRST_SIZE
+    _full = False  # the last read filled the connection's buffer
 
     def begin(self) -> None:
         """Read the status line and the headers."""
@@ -59,12 +59,14 @@ class Answer(http.client.HTTPResponse):
 
     def take(self) -> bytes:
         """The body's next bytes as soon as there are any; b"" at its end."""
-        most = self._most
-        data = self.read1(most)
-        if len(data) >= FIRST_SIZE // 2:
-            self._most = READ_SIZE
-        elif most != FIRST_SIZE:
-            self._most = FIRST_SIZE
+        if self.fp is None or self._method == "HEAD":  # type: ignore[attr-defined]
+            return b""
+        if self.chunked:
+            return self._read_chunks(READ_SIZE)
+        if self.length == 0:
+            return b""  # to look for more would be to wait for the next answer
+        data = super().read1(READ_SIZE if self._full else len(self.fp.peek(1)) or 1)
+        self._full = len(data) >= BUFFER_SIZE
         return data
 
     def read1(self, n: int = -1) -> bytes:
@@ -72,9 +74,7 @@ class Answer(http.client.HTTPResponse):
         head = self._method == "HEAD"  # type: ignore[attr-defined]
         if not self.chunked or self.fp is None or head:
             return super().read1(n)
-        if self._chunks is None:
-            self._chunks = ChunkedDecoder()
-        return self._read_chunks(self._chunks, READ_SIZE if n < 0 else min(n, READ_SIZE))
+        return self._read_chunks(READ_SIZE if n < 0 else min(n, READ_SIZE))
 
     def read(self, amt: Optional[int] = None) -> bytes:
         """Up to ``amt`` bytes of the body, waiting for all of them."""
@@ -89,13 +89,16 @@ class Answer(http.client.HTTPResponse):
             amt = None if amt is None else amt - len(pieces[-1])
         return b"".join(pieces)
 
-    def _read_chunks(self, chunks: ChunkedDecoder, most: int) -> bytes:
+    def _read_chunks(self, most: int) -> bytes:
+        chunks = self._chunks
+        if chunks is None:
+            chunks = self._chunks = ChunkedDecoder()
         body = b""
         while most and not body and self.fp is not None:
             if chunks.failure is not None:
                 self._close_conn()  # type: ignore[attr-defined]
                 raise chunks.failure
-            data = self.fp.read1(most)
+            data = self._some(most)
             if data:
                 body = chunks.feed(data)
             else:
@@ -103,6 +106,13 @@ class Answer(http.client.HTTPResponse):
             if chunks.ended:
                 self._close_conn()  # type: ignore[attr-defined]
         return body
+
+    def _some(self, most: int) -> bytes:
+        # A reader waits in the buffer that its connection has anyway: bytes of 64 KB, made
+        # before there is anything to put in them, would be most of what a waiting stream needs.
+        data: bytes = self.fp.read1(most if self._full else min(most, len(self.fp.peek(1))))
+        self._full = len(data) >= BUFFER_SIZE
+        return data
 
 
 class _Head:
