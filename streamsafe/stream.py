@@ -50,14 +50,17 @@ class Stream:
         return next(generator)
 
     def _generator(self) -> Optional[Generator[Chunk, None, None]]:
-        """The one generator, made at first use; None once the stream has ended."""
+        """The one generator; None once the stream has ended. One that was dropped before it was
+        begun is made anew."""
         if self._run.final is not None:
             return None
-        if self._own is not None:
-            return self._own
-        if self._lent is not None:
-            return self._lent()
-        return self._run.chunks()
+        made = self._made()
+        if getattr(made, "gi_running", False):
+            raise RuntimeError("this Stream is being read at this moment: one reader at a time")
+        return self._run.chunks() if made is None else made
+
+    def _made(self) -> Optional[Generator[Chunk, None, None]]:
+        return self._own or (self._lent() if self._lent is not None else None)
 
     def _over(self) -> Iterator[Chunk]:
         """What iterating a stream that has ended gives: nothing, or once more its error."""
@@ -132,18 +135,18 @@ class Stream:
     def close(self) -> None:
         """Leave the stream and close its connection; harmless when it has ended.
 
-        By the thread that reads. From another it is a ``cancel``.
+        By the thread that reads. From another, or from a callback, it is a ``cancel``.
         """
         if self._run.final is not None:
             return
-        generator = self._own or (self._lent() if self._lent is not None else None)
+        generator = self._made()
         if generator is None:
             self._run.cancel("closed before it began")
             return
         try:
             generator.close()
-        except ValueError:  # it is running in another thread
-            self._run.cancel("closed by another thread")
+        except ValueError:  # it is running, in another thread or below a callback
+            self._run.cancel("closed while it was being read")
 
     def __repr__(self) -> str:
         return f"<Stream {self.stream_id} {self.status}>"

@@ -72,6 +72,27 @@ def test_next_and_a_loop_share_one_answer(server):
         next(answer)
 
 
+def test_an_iterator_that_was_never_begun_takes_nothing_away(server):
+    server.expect(stream(EVENTS))
+    answer = session(server).stream("Hi")
+    iter(answer)
+    assert "".join(chunk.text for chunk in answer) == TEXT
+
+
+def test_a_second_reader_is_told_and_the_first_goes_on(server):
+    server.expect(stream(EVENTS[:4], wait("go"), EVENTS[4:]))
+    answer, texts = session(server).stream("Hi"), []
+    reader = threading.Thread(target=lambda: texts.append(answer.until_done().text))
+    reader.start()
+    wait_until(lambda: answer.completion.text)
+    for read in (list, next, iter):
+        with pytest.raises(RuntimeError, match="one reader at a time"):
+            read(answer)
+    server.gate("go").open()
+    reader.join(PATIENCE)
+    assert texts == [TEXT]
+
+
 def test_a_failed_stream_never_looks_like_a_clean_end(server):
     server.expect(reply(401))
     answer = session(server).stream("Hi")
@@ -297,6 +318,14 @@ def test_cancel_between_two_chunks_of_one_read(server):
             if seen:
                 answer.cancel()
     assert seen == raised.value.partial.text == "Rivers"
+
+
+def test_a_callback_may_close_the_stream(server):
+    server.expect(stream(b"".join(EVENTS)))
+    answer = session(server).stream("Hi", on_token=lambda text: answer.close())
+    with pytest.raises(StreamCancelledError, match="closed while it was being read"):
+        list(answer)
+    assert answer.completion.text == "Rivers"
 
 
 def test_a_token_of_the_programs_own_cancels(server):
