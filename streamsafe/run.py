@@ -106,6 +106,8 @@ class Run:
         self._waited = 0.0
         self._failures = 0
         self._polls = 0
+        self._hop: Optional[resume.Plan] = None  # the part of an answer that is asked for now
+        self._hop_chars = 0
         self._lapsed: set[str] = set()  # rungs that the server has let go, for this answer alone
         self._malformed = 0
         self._seams: list[Seam] = []
@@ -341,8 +343,9 @@ class Run:
             if any(chunk.kind in CONTENT_KINDS for chunk in chunks):
                 self._failures = 0
             yield chunks
-        yield joint.end()
-        self._note_seam(joint)
+        if attempt.decoder.continuation is None:
+            yield joint.end()
+            self._note_seam(joint)
 
     def _note_seam(self, joint: Joint) -> None:
         if joint.seam is not None and joint.seam not in self._seams:
@@ -399,6 +402,8 @@ class Run:
         return plan, decision
 
     def _planned(self, partial: Completion, number: int) -> resume.Plan:
+        if self._hop is not None and self._accumulator.output_chars() == self._hop_chars:
+            return self._hop  # nothing came of it yet
         route, model = self._route, self._route.model
         return resume.plan(
             self.setup.resume,
@@ -443,7 +448,7 @@ class Run:
         """The plan for the next route that can take the answer on; None if there is none."""
         while len(self._routes) > 1:
             del self._routes[0]
-            self._failures = 0
+            self._failures, self._hop = 0, None
             plan = self._planned(partial, number)
             if not plan.refusal:
                 return plan
@@ -453,7 +458,11 @@ class Run:
         """The API itself says that the answer goes on in another request."""
         self._record("complete")
         extra = {**self._plan.call.extra, **(attempt.decoder.continuation or {})}
-        self._plan = resume.Plan(self._plan.call.replace(extra=extra), how="follow")
+        # What is left to compare with an answer before, is left to the next part.
+        self._plan = self._hop = resume.Plan(
+            self._plan.call.replace(extra=extra), self._plan.joint, how="follow"
+        )
+        self._hop_chars = self._accumulator.output_chars()
         self._waited = 0.0
         if self._made >= self.setup.retry.max_attempts:
             raise LimitExceededError(

@@ -1,5 +1,6 @@
 """No token lost, none twice: every strategy, cut at every byte; journals; processes killed."""
 
+import contextlib
 import json
 import os
 import random
@@ -312,7 +313,8 @@ def kill_and_go_on(server, forker, path, at):
             if not piece:
                 break
             shown += piece
-        os.kill(pid, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):  # it may have come to its end
+            os.kill(pid, signal.SIGKILL)
         shown += pipe.read()
     assert forker.stdout.readline() == "gone\n"
     server.handle(lambda r: stream(openai_chat(exact(prefix_of(r)))))
@@ -505,6 +507,46 @@ def test_a_pause_of_anthropics_server_tools_is_followed(server):
     assert server.requests[1].json["messages"][1:] == [
         {"role": "assistant", "content": [{"type": "text", "text": "I look. "}]}
     ]
+
+
+def gemini(text, **candidate):
+    content = {"parts": [{"text": text}], "role": "model"}
+    payload = {"candidates": [{"content": content, "index": 0, **candidate}]}
+    return f"data: {json.dumps(payload)}\n\n".encode()
+
+
+TO_BE_CONTINUED = {"finishReason": "CONTINUATION", "continuationToken": "t1"}
+
+
+@pytest.mark.parametrize("fault", [reply(503), stream(then=rst())], ids=["503", "reset"])
+def test_the_next_part_is_asked_for_again_if_nothing_came_of_it(server, fault):
+    server.expect(
+        stream(gemini("One, ", **TO_BE_CONTINUED)), fault,
+        stream(gemini("two.", finishReason="STOP")),
+    )  # fmt: skip
+    asking = StreamSession(
+        "gemini", base_url=server.url, api_key="k", model="gemini-9", retry=QUICK, resume="auto"
+    )
+    assert asking.complete("Hi").text == "One, two."
+    assert [request.json.get("continuationToken") for request in server.requests] == [
+        None, "t1", "t1",
+    ]  # fmt: skip
+
+
+def test_an_answer_of_several_parts_is_compared_over_all_of_them(server):
+    parts = [gemini("One, ", **TO_BE_CONTINUED)], [gemini("two, "), gemini("three.")]
+    end = gemini("", finishReason="STOP")
+    server.expect(
+        stream(parts[0]), stream(parts[1][:1], then=rst()), stream(parts[0]),
+        stream(parts[1], end),
+    )  # fmt: skip
+    asking = StreamSession(
+        "gemini", base_url=server.url, api_key="k", model="m", retry=QUICK, resume="restart"
+    )
+    answer = asking.stream("Hi")
+    chunks = list(answer)
+    assert "".join(chunk.text for chunk in chunks) == answer.completion.text == "One, two, three."
+    assert all(chunk.kind != "restart" for chunk in chunks)
 
 
 # -- fallbacks in mid-answer -----------------------------------------------------------------------

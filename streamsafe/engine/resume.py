@@ -26,10 +26,18 @@ from streamsafe.providers.base import Profile, Provider
 MODES = ("auto", "continue", "restart", "never", "auto_restart")
 
 #: The names under which a request bounds the answer's length.
-_LENGTHS = ("max_tokens", "max_completion_tokens", "max_output_tokens")
+_LENGTHS = (
+    "max_tokens", "max_completion_tokens", "max_output_tokens", "maxOutputTokens", "num_predict",
+)  # fmt: skip
+
+#: The names under which some APIs have those, and what asks for structure, a level deeper.
+_SETTINGS = ("generationConfig", "options")
 
 #: Parameters that ask for structured output, by the API that knows them.
-_STRUCTURE = ("response_format", "format", "output_config", "text", "guided_json", "json_schema")
+_STRUCTURE = (
+    "response_format", "format", "output_config", "text", "guided_json", "json_schema",
+    "responseSchema", "responseJsonSchema", "responseMimeType",
+)  # fmt: skip
 
 
 class Plan(NamedTuple):
@@ -149,23 +157,29 @@ def _shortened(call: Call, delivered: Completion) -> Call:
     emitted = -(-(delivered.text_chars + len(delivered.reasoning)) // 4)
     if delivered.usage is not None and not delivered.usage.estimated:
         emitted = max(emitted, delivered.usage.output_tokens)
-    lowered = {
-        name: max(1, value - emitted)
-        for name, value in call.parameters.items()
-        if name in _LENGTHS and isinstance(value, int)
-    }
-    return call.replace(parameters={**call.parameters, **lowered}) if lowered else call
+    lowered = call.replace(parameters=_lowered(call.parameters, emitted))
+    return lowered if call.body is None else lowered.replace(body=_lowered(call.body, emitted))
+
+
+def _lowered(asked: Mapping[str, Any], by: int) -> dict[str, Any]:
+    lowered = dict(asked)
+    for name, value in asked.items():
+        if name in _LENGTHS and isinstance(value, int):
+            lowered[name] = max(1, value - by)
+        elif name in _SETTINGS and isinstance(value, Mapping):
+            lowered[name] = _lowered(value, by)
+    return lowered
 
 
 def _structured(call: Call) -> bool:
-    asked = {**(call.body or {}), **call.parameters}
+    asked = _asked(call)
     return any(_is_structure(asked.get(name)) for name in _STRUCTURE)
 
 
 def _is_structure(value: Any) -> bool:
     """JSON asked for, in any API's way; plain text named as a format is none."""
     if isinstance(value, str):
-        return value == "json" or value.startswith("{")
+        return value in ("json", "application/json", "text/x.enum") or value.startswith("{")
     if not isinstance(value, Mapping):
         return False
     inner = value.get("format")
@@ -174,5 +188,15 @@ def _is_structure(value: Any) -> bool:
 
 
 def _several(call: Call, delivered: Completion) -> bool:
-    asked = call.parameters.get("n")
-    return len(delivered.choices) > 1 or (isinstance(asked, int) and asked > 1)
+    asked = _asked(call)
+    several = [asked.get(name) for name in ("n", "candidateCount", "num_generations")]
+    return len(delivered.choices) > 1 or any(isinstance(n, int) and n > 1 for n in several)
+
+
+def _asked(call: Call) -> dict[str, Any]:
+    """All that is asked for by name."""
+    asked = {**(call.body or {}), **call.parameters}
+    for name in _SETTINGS:
+        inner = asked.get(name)
+        asked.update(inner if isinstance(inner, Mapping) else {})
+    return asked

@@ -144,6 +144,36 @@ def test_the_bound_on_the_answers_length_is_lowered_by_what_came():
     assert planned("auto", Fake(prefill="yes"), TEXT, usage).call.parameters["max_tokens"] == 1
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"max_tokens": 100},
+        {"generationConfig": {"maxOutputTokens": 100}},
+        {"options": {"num_predict": 100}},
+    ],
+)
+def test_the_bound_is_lowered_in_a_body_of_the_providers_own(body):
+    made = planned("auto", Fake(prefill="yes"), call=CALL.replace(body=body))
+    (lowered,) = made.call.body.values()
+    if isinstance(lowered, dict):
+        (lowered,) = lowered.values()
+    assert 0 < lowered < 100
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"n": 2},
+        {"generationConfig": {"candidateCount": 2}},
+        {"response_format": {"type": "json_object"}},
+        {"generationConfig": {"responseMimeType": "application/json"}},
+    ],
+)
+def test_a_body_that_asks_for_structure_or_several_choices_is_asked_again(body):
+    made = planned("auto", Fake(prefill="yes"), call=CALL.replace(body=body))
+    assert made.how == "restart"
+
+
 def test_a_provider_that_cannot_continue_this_call_says_why():
     made = planned("auto", Fake(cannot=["prefill"], prefill="yes"))
     assert "no prefill here" in made.refusal
