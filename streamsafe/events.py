@@ -85,6 +85,7 @@ class EventStream(Generic[Item]):
         self._source = source
         self._state = _State(source)
         self._own: Optional[Generator[Any, None, None]] = None
+        self._error: Optional[StreamingError] = None
 
     @property
     def last_event_id(self) -> str:
@@ -95,9 +96,15 @@ class EventStream(Generic[Item]):
         return self
 
     def __next__(self) -> Item:
+        if self._error is not None:
+            raise self._error  # a source that failed never looks like one that ended
         if self._own is None:
             self._own = self._state.items()
-        return cast(Item, next(self._own))
+        try:
+            return cast(Item, next(self._own))
+        except StreamingError as error:
+            self._error = error
+            raise
 
     def __enter__(self) -> EventStream[Item]:
         return self
@@ -116,7 +123,7 @@ class EventStream(Generic[Item]):
         try:
             self._own.close()
         except ValueError:  # it is running in another thread
-            self.cancel("closed by another thread")
+            self.cancel("closed while it was being read")
 
 
 def iter_nothing() -> Generator[Any, None, None]:

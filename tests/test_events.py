@@ -127,6 +127,14 @@ def test_a_status_that_says_no_is_not_asked_again(server, session, status):
     assert raised.value.status == status
 
 
+def test_a_failed_source_never_looks_like_one_that_ended(server, session):
+    server.expect(reply(401))
+    source = session.events(f"{server.url}/events")
+    for _ in range(2):
+        with pytest.raises(APIError):
+            next(source)
+
+
 def test_another_kind_of_body_fails_it(server, session):
     server.expect(reply(200, "<html>hello"))
     with pytest.raises(MalformedStreamError):
