@@ -20,6 +20,7 @@ COMMANDS = {
     "demo": "watch an answer survive a 429, a reset, a stall and a broken event (no key needed)",
     "chat": "stream one answer to standard output",
     "batch": "ask many prompts, some at a time, and write their answers in order",
+    "doctor": "make one small call and say step by step what is right and wrong with it",
     "record": "stream one answer and record all that comes over the wire",
     "replay": "play a recording: print its answers, or serve them to any client",
     "report": "say what happened to a recorded stream, and why",
