@@ -242,12 +242,15 @@ class StreamTimeoutError(StreamInterruptedError, TimeoutError):
 
 
 class LimitExceededError(StreamingError):
-    """One of ``Limits`` was met: ``limit`` names it; ``value`` met ``setting``, its bound."""
+    """One of ``Limits`` was met, or of the settings ``owner``: ``limit`` names it; ``value`` met
+    ``setting``, its bound."""
 
-    def __init__(self, limit: str, value: int, setting: int, what: str = "") -> None:
+    def __init__(
+        self, limit: str, value: int, setting: int, what: str = "", owner: str = "Limits"
+    ) -> None:
         super().__init__(
-            f"{what or 'the stream'} is over Limits.{limit}: {value:,} met, {setting:,} allowed",
-            hint=f"raise it with Limits({limit}=...) if that much is expected",
+            f"{what or 'the stream'} is over {owner}.{limit}: {value:,} met, {setting:,} allowed",
+            hint=f"raise it with {owner}({limit}=...) if that much is expected",
         )
         self.limit = limit
         self.value = value

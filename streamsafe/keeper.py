@@ -73,6 +73,12 @@ class Keeper:
             journal = self._journal
             self._log(lambda: journal.attempt(self._stream_id, record, state=state))
 
+    def finish(self) -> None:
+        """The answer is whole: before anybody is told so, the sink has it whole, too."""
+        if self._sink is not None and self._ours():
+            self._try(self._sink.finish)
+            self._sink = None
+
     def end(self, completion: Completion, status: str, error: Optional[BaseException]) -> None:
         """The stream has ended."""
         held, self._held = self._held, False

@@ -134,11 +134,11 @@ class Run:
             if self.cancelled is not None or self.final is not None:
                 return
             self.cancelled = StreamCancelledError(reason)
-            attempt = self._attempt
+            attempt, begun = self._attempt, self.status != "pending"
         self._wake.set()
         if attempt is not None:
             attempt.scope.abort(self.cancelled)
-        elif self.status == "pending":
+        elif not begun:
             self._end(self.cancelled, Outcome.CANCELLED)
 
     def _fail(self, error: ProgramError) -> None:
@@ -208,16 +208,18 @@ class Run:
             raise carrier.error from carrier.error.__cause__
         except BaseException as error:
             # KeyboardInterrupt and the like: the program wants out, the answer did not fail.
-            self._end(error, Outcome.CANCELLED)
+            left = StreamCancelledError(f"left by {type(error).__name__}")
+            self._end(left, Outcome.CANCELLED)
             raise
 
     def _begin(self) -> None:
         setup = self.setup
-        if self.cancelled is not None:
-            raise self.cancelled
+        with self._lock:
+            if self.cancelled is not None:
+                raise self.cancelled
+            self.status = "streaming"
         self._rhythm = Rhythm(setup.clock.now())
         self._deadline = Deadline(setup.timeouts.total, setup.clock)
-        self.status = "streaming"
         if setup.cancel is not None:
             watchdog.watch(watchdog.now(), self._look_at_token)
         route, saved = self._route, setup.saved
@@ -258,6 +260,7 @@ class Run:
             self._follow(attempt)
         verdict = self._outcome()
         self._record(verdict.value)
+        self._keeper.finish()
         self._complete(verdict)
 
     def _new_attempt(self) -> Attempt:
@@ -466,7 +469,11 @@ class Run:
         self._waited = 0.0
         if self._made >= self.setup.retry.max_attempts:
             raise LimitExceededError(
-                "max_attempts", self._made + 1, self.setup.retry.max_attempts, "the answer"
+                "max_attempts",
+                self._made + 1,
+                self.setup.retry.max_attempts,
+                "the answer",
+                "RetryPolicy",
             )
 
     def _wait(self, seconds: float) -> None:
@@ -520,9 +527,10 @@ class Run:
 
     def _end(self, error: BaseException, outcome: Outcome) -> None:
         """The stream ends by an error; the first end counts."""
-        if self.final is not None:
-            return
-        self.error = error
+        with self._lock:
+            if self.error is not None or self.final is not None:
+                return
+            self.error = error
         completion = self._settle(outcome, outcome.value)
         if isinstance(error, StreamingError):
             error.will_retry = False

@@ -390,6 +390,19 @@ def test_a_full_disk_is_a_typed_error_that_says_what_is_kept(server):
         session(server).complete("Hi", sink=full)
 
 
+def test_an_answer_that_gets_no_name_is_not_complete(server, tmp_path):
+    """Who is told that an answer is whole finds it whole under its name."""
+    server.expect(stream(EVENTS))
+    path, told = tmp_path / "answer.txt", []
+    answer = session(server).stream("Hi", sink=path, on_complete=told.append)
+    with pytest.raises(StorageError) as raised:
+        for _ in answer:
+            if not path.exists():
+                path.mkdir()  # what no file can replace
+    assert raised.value.partial.text == TEXT and answer.status == "failed" and told == []
+    assert (tmp_path / "answer.txt.part").read_text() == TEXT
+
+
 def test_a_sink_of_the_wrong_kind_is_named(server):
     with pytest.raises(ConfigurationError, match="sink=3"):
         session(server).stream("Hi", sink=3)

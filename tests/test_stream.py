@@ -145,6 +145,20 @@ def leave_by_ctrl_c(answer):
                 raise KeyboardInterrupt
 
 
+def test_a_stream_that_ctrl_c_ended_says_so_and_raises_no_second_ctrl_c(server):
+    server.expect(stream(EVENTS))
+    answer = session(server).stream("Hi", on_token=ctrl_c)
+    with pytest.raises(KeyboardInterrupt):
+        list(answer)
+    assert answer.status == "cancelled"
+    with pytest.raises(StreamCancelledError, match="KeyboardInterrupt"):
+        list(answer)
+
+
+def ctrl_c(text):
+    raise KeyboardInterrupt
+
+
 def leave_by_close(answer):
     while not next(answer).text:
         pass
@@ -405,8 +419,8 @@ def test_on_stall_is_told_once_before_anything_is_cut(server):
 
     def on_stall(seconds):
         stalls.append((seconds, threading.current_thread().name))
-        server.gate("go").open()
         told.set()
+        server.gate("go").open()
 
     answer = session(server).stream("Hi", timeouts=Timeouts(warn_after=0.5), on_stall=on_stall)
     assert answer.until_done().text == TEXT

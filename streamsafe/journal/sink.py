@@ -58,7 +58,7 @@ class PathSink:
     """A file in UTF-8: ``path.part`` until the answer is whole, then in place of ``path``."""
 
     def __init__(self, path: str) -> None:
-        if os.path.isdir(path) or not os.path.isdir(os.path.dirname(path) or "."):
+        if not path or os.path.isdir(path) or not os.path.isdir(os.path.dirname(path) or "."):
             raise ConfigurationError(
                 f"sink={path!r}: expected the path of a file in a directory that exists"
             )
