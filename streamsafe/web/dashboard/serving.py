@@ -23,7 +23,7 @@ class Server(socketserver.ThreadingMixIn, WSGIServer):
     def __init__(self, host: str, port: int, dashboard: Dashboard) -> None:
         if ":" in host:
             self.address_family = socket.AF_INET6
-        super().__init__((host, port), _Handler)
+        super().__init__((host, port), Handler)
         self._dashboard = dashboard
         self.set_app(self._threaded)
 
@@ -42,7 +42,9 @@ class Server(socketserver.ThreadingMixIn, WSGIServer):
         """Nothing: a browser that goes away in the middle of an answer is no error of ours."""
 
 
-class _Handler(WSGIRequestHandler):
+class Handler(WSGIRequestHandler):
+    """One connection of one request."""
+
     #: Seconds for a request to arrive; what is sent has no limit but the page's own.
     timeout = 30
 
