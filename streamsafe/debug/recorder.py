@@ -32,9 +32,10 @@ logger = logging.getLogger("streamsafe")
 class Recorder:
     """``StreamSession(transport=Recorder("answer.jsonl"))``; a context manager.
 
-    ``path`` is written anew. ``transport`` is what is recorded, None = HTTP. Serves many threads.
-    ``bodies=True`` masks the texts of the requests as well. Closing it, or leaving the ``with``,
-    closes the file; every line is flushed, so that a program that is killed leaves what there was.
+    ``path`` is written anew. ``transport`` is what is recorded, None = HTTP. Serves many threads
+    and sessions. ``bodies=True`` masks the texts of the requests as well. Closing it, or leaving
+    the ``with``, closes the file, until something more is to be recorded; every line is flushed,
+    so that a program that is killed leaves what there was.
 
     A disk that is full ends the recording, not the streams: it is logged, and ``error`` tells it.
     Raises ConfigurationError where the file can't be made.
@@ -121,9 +122,11 @@ class Recorder:
 
     def _write(self, line: str) -> None:
         with self._lock:
-            if self._file is None:
+            if self.error is not None:
                 return
             try:
+                if self._file is None:  # a session that was closed is used again
+                    self._file = open(self._path, "a", encoding="utf-8")
                 self._file.write(line)
                 self._file.flush()
                 return
@@ -131,7 +134,8 @@ class Recorder:
                 self.error, file, self._file = error, self._file, None
         logger.warning("the recording to %s broke off: %s", self._path, self.error)
         try:
-            file.close()
+            if file is not None:
+                file.close()
         except OSError:
             pass  # it is what could not be written that it complains of
 

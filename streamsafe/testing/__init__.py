@@ -26,8 +26,9 @@ A test of a streaming client reads as one sentence::
  - ``FakeTransport``, ``FakeClock``: no sockets, no waiting, for tests of streamsafe's own users.
  - ``Chaos``: faults by chance, repeatable by their seed.
 
-The pytest plugin brings the fixtures ``fault_server``, ``fault_server_tls`` and
-``streamsafe_clock``. The certificate for TLS is for tests only; all listens on 127.0.0.1 alone.
+The pytest plugin brings the fixtures ``fault_server``, ``fault_server_tls``, ``streamsafe_clock``
+and ``streamsafe_cassette``. The certificate for TLS is for tests only; all listens on 127.0.0.1
+alone.
 """
 
 from __future__ import annotations

@@ -166,3 +166,12 @@ def test_a_file_that_cannot_be_made_is_said_before_anything_is_asked(tmp_path):
 def test_speed_and_clock_exclude_each_other(path):
     with pytest.raises(ConfigurationError, match="not both"):
         Replay(path, 1.0, clock=FakeClock())
+
+
+def test_a_session_that_is_closed_ends_no_recording(path):
+    with FaultServer() as server, Recorder(path) as recorder:
+        server.always(stream(EVENTS))
+        for _ in range(2):
+            with session(server.url, recorder) as asking:
+                asking.complete("Hi")
+    assert len(cassette.load(str(path)).exchanges) == 2

@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import streamsafe.testing
+from streamsafe.testing import FaultServer, openai_chat, stream
 
 SUITE = """
 import urllib.request
@@ -37,14 +38,63 @@ def test_forgiven(fault_server):
 """
 
 
-def test_its_fixtures_serve_a_suite_and_check_it(tmp_path):
-    (tmp_path / "test_suite.py").write_text(SUITE)
-    ran = subprocess.run(
+CASSETTES = """
+import os
+import pytest
+from streamsafe import StreamSession
+
+@pytest.fixture
+def ask():
+    def one(transport, prompt="Hi"):
+        with StreamSession("openai", api_key="sk-planted-123456", model="m", transport=transport,
+                           base_url=os.environ["URL"]) as session:
+            return session.complete(prompt).text
+    return one
+
+def test_named(streamsafe_cassette, ask):
+    assert ask(streamsafe_cassette("story")) == "Once."
+
+@pytest.mark.parametrize("n", ["a/b"])
+def test_nameless(streamsafe_cassette, ask, n):
+    assert ask(streamsafe_cassette()) == "Once."
+
+def test_twice(streamsafe_cassette, ask):
+    transport = streamsafe_cassette("twice")
+    assert ask(transport) == "Once."
+    if os.environ.get("TWICE"):
+        assert ask(transport) == "Once."
+"""
+
+
+def run(folder, *options, **environment):
+    return subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "streamsafe.testing.plugin",
-         "-p", "no:cacheprovider", "-W", "error", str(tmp_path)],
-        env={**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
+         "-p", "no:cacheprovider", "-W", "error", *options, str(folder)],
+        env={**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", **environment},
         capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
+
+
+def test_a_cassette_is_recorded_once_and_is_a_test_from_then_on(tmp_path):
+    (tmp_path / "test_suite.py").write_text(CASSETTES)
+    with FaultServer() as server:
+        server.always(stream(openai_chat("Once.")))
+        recorded = run(tmp_path, "--streamsafe-record", URL=server.url, TWICE="1")
+    assert "3 passed" in recorded.stdout, recorded.stdout + recorded.stderr
+    found = sorted(path.name for path in (tmp_path / "cassettes").iterdir())
+    assert found == ["story.jsonl", "test_nameless_a_b_.jsonl", "twice.jsonl"]
+    assert "planted" not in (tmp_path / "cassettes" / "story.jsonl").read_text()
+    # The server is gone: from here on only the cassettes answer.
+    assert "3 passed" in run(tmp_path, URL=server.url, TWICE="1").stdout
+    once = run(tmp_path, URL=server.url).stdout
+    assert "3 passed, 1 error" in once and "1 recorded exchange(s) were not asked for" in once
+    (tmp_path / "cassettes" / "story.jsonl").unlink()
+    assert "record it once with pytest --streamsafe-record" in run(tmp_path, URL=server.url).stdout
+
+
+def test_its_fixtures_serve_a_suite_and_check_it(tmp_path):
+    (tmp_path / "test_suite.py").write_text(SUITE)
+    ran = run(tmp_path)
     assert "5 passed, 1 error" in ran.stdout, ran.stdout + ran.stderr
     assert "1 scripted exchange(s) were not asked for" in ran.stdout
 
