@@ -116,13 +116,14 @@ class Recorder:
             cassette.request_line(
                 number, time.monotonic() - self._began, request.method, masker.url(request.url),
                 masker.headers(request.headers), masker.body(request.json),
-            )
+            ),
+            begins=True,
         )  # fmt: skip
         return _Tape(self, number, masker, scope)
 
-    def _write(self, line: str) -> None:
+    def _write(self, line: str, begins: bool = False) -> None:
         with self._lock:
-            if self.error is not None:
+            if self.error is not None or (self._file is None and not begins):
                 return
             try:
                 if self._file is None:  # a session that was closed is used again

@@ -42,10 +42,11 @@ class Turned(Protocol):
 class Replay:
     """Answers requests with the exchanges of a cassette, in their order; a context manager.
 
-    ``path``: the file, or what ``cassette.load`` made of one. Each exchange is given once, to the first request of its method and path. ``speed``: None = as
-    fast as it is read; 1.0 = with the times of the recording; 2.0 = twice as fast. ``clock``: in
-    place of waiting this clock is turned to the times of the recording; give it to the session,
-    too, and all that is measured is as it was, though it takes no time.
+    ``path``: the file, or what ``cassette.load`` made of one. Each exchange is given once, to the
+    first request of its method and path. ``speed``: None = as fast as it is read; 1.0 = with the
+    times of the recording; 2.0 = twice as fast. ``clock``: in place of waiting this clock is
+    turned to the times of the recording; give it to the session, too, and all that is measured is
+    as it was, though it takes no time.
 
     Where a clock of the recording program ran out it runs out again. Raises ConfigurationError
     for a damaged or foreign file, and for a request the cassette has none for.
