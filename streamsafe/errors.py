@@ -31,12 +31,17 @@ provider, what a socket's failure means by the transport, whether to try again b
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, Optional
 
 from streamsafe.models import Attempt, Completion
 
 _MASK = "***"
+
+#: A shorter secret is a placeholder, such as "x" for a local server: masked everywhere it would eat
+#: other words, so it is masked where it stands alone.
+_LEAST = 8
 
 
 class StreamingError(Exception):
@@ -277,8 +282,10 @@ def masked(value: Any, secrets: tuple[str, ...]) -> Any:
     """The value with *** wherever one of the secrets stands in its texts."""
     if isinstance(value, str):
         for secret in secrets:
-            if secret:
+            if len(secret) >= _LEAST:
                 value = value.replace(secret, _MASK)
+            elif secret and secret in value:
+                value = re.sub(rf"(?<!\w){re.escape(secret)}(?!\w)", _MASK, value)
         return value
     if isinstance(value, Mapping):
         return {name: masked(item, secrets) for name, item in value.items()}

@@ -74,6 +74,13 @@ def test_secrets_are_masked_wherever_they_stand():
     assert error.body == {"a": ["***", {"b": "x *** y"}], "n": 3}
 
 
+def test_a_placeholder_for_a_key_is_masked_where_it_stands_alone():
+    error = APIError("the key k is unknown: check it", headers={"x-echo": "Bearer k"})
+    error.mask(("k",))
+    assert error.message == "the key *** is unknown: check it"
+    assert error.headers == {"x-echo": "Bearer ***"}
+
+
 def test_the_total_is_not_tried_again_and_other_clocks_are():
     assert not StreamTimeoutError("total", 1, 1).retryable
     assert StreamTimeoutError("inactivity", 1, 1).retryable

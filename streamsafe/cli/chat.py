@@ -1,7 +1,8 @@
 """Stream one answer: the text to standard output as it comes, all else to standard error.
 
 The prompt is the argument, or standard input where it is "-" or missing. With --json, standard
-output gets one JSON object a line instead: the chunks, and at last the completion.
+output gets one JSON object a line instead: the chunks, and at last the completion with the error
+that it ended in, or null.
 
 Exit codes: 0 complete, 1 refused or failed, 2 wrong arguments, 3 cut off by its length,
 4 filtered or refused by the model, 5 broken off (what had come was printed), 130 Ctrl-C.
@@ -63,8 +64,10 @@ def show(stream: Stream, args: argparse.Namespace) -> int:
         with stream:
             for chunk in stream:
                 _show(chunk, args.json)
+    except ConfigurationError:
+        raise  # found late, before anything was sent: still wrong arguments
     except StreamingError as error:
-        _end(stream, args)
+        _end(stream, args, error)
         _say(f"{type(error).__name__}: {error}", "red")
         return INTERRUPTED if isinstance(error, StreamInterruptedError) else FAILED
     _end(stream, args)
@@ -74,9 +77,20 @@ def show(stream: Stream, args: argparse.Namespace) -> int:
 def _messages(args: argparse.Namespace) -> list[dict[str, str]]:
     if args.prompt == "-" and sys.stdin.isatty():
         raise ConfigurationError('no prompt: give it as an argument or on standard input')
-    prompt = sys.stdin.read() if args.prompt == "-" else args.prompt
+    prompt = _standard_input() if args.prompt == "-" else args.prompt
+    if not prompt.strip():
+        raise ConfigurationError("the prompt is empty")
     system = [{"role": "system", "content": args.system}] if args.system else []
     return [*system, {"role": "user", "content": prompt}]
+
+
+def _standard_input() -> str:
+    try:
+        return sys.stdin.read()
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(
+            f"standard input is no text in {error.encoding}: {error.reason} at byte {error.start}"
+        ) from error
 
 
 def _arguments(args: argparse.Namespace) -> dict[str, Any]:
@@ -109,18 +123,36 @@ def _show(chunk: Chunk, as_json: bool) -> None:
         for name in ("usage", "tool_call"):
             if name in fields:
                 fields[name] = fields[name]._asdict()
-        print(json.dumps(fields, ensure_ascii=False), flush=True)
+        _write_json(fields)
     elif chunk.text:
-        print(chunk.text, end="", flush=True)
+        _write(chunk.text)
     elif chunk.kind == "restart":
         print(flush=True)
         _say("the model answers differently now: what is above is void", "yellow")
 
 
-def _end(stream: Stream, args: argparse.Namespace) -> None:
+def _write(text: str) -> None:
+    # What the terminal has no character for, and half a character of a model's, is a "?".
+    encoding = sys.stdout.encoding or "utf-8"
+    print(text.encode(encoding, "replace").decode(encoding), end="", flush=True)
+
+
+def _write_json(value: Any) -> None:
+    text = json.dumps(value, ensure_ascii=False)
+    try:
+        text.encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:
+        text = json.dumps(value)
+    print(text, flush=True)
+
+
+def _end(
+    stream: Stream, args: argparse.Namespace, error: Optional[StreamingError] = None
+) -> None:
     completion = stream.completion
     if args.json:
-        print(json.dumps({"completion": _summary(completion)}, ensure_ascii=False), flush=True)
+        failure = error and {"type": type(error).__name__, "message": error.message}
+        _write_json({"completion": _summary(completion), "error": failure})
     elif completion.text and not completion.text.endswith("\n"):
         print(flush=True)
     if not args.quiet:

@@ -99,6 +99,46 @@ def test_json_lines_are_chunks_and_at_last_the_completion(server, capsys):
     assert (last["text"], last["outcome"], last["usage"]["output_tokens"]) == (TEXT, "complete", 9)
 
 
+def test_the_last_json_line_tells_the_error(server, capsys):
+    server.expect(stream(openai_chat(TEXT)[:4], then=rst()))
+    _, out, _ = run(capsys, "chat", "--json", "-m", "m", "Hi")
+    last = json.loads(out.splitlines()[-1])
+    assert last["error"]["type"] == "ConnectionDroppedError"
+    assert last["completion"]["outcome"] == "failed"
+
+
+HALF = b'data: {"choices":[{"index":0,"delta":{"content":"caf\xc3\xa9 \\ud83d"}}]}\n\n'
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
+def test_what_the_terminal_can_not_show_does_not_end_the_answer(server, monkeypatch, encoding):
+    answer = stream(HALF, openai_chat(TEXT)[1:])
+    server.expect(answer, answer)
+    outs = []
+    for as_json in ([], ["--json"]):
+        out = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
+        monkeypatch.setattr(sys, "stdout", out)
+        assert main(["chat", "-m", "m", *as_json, "Hi"]) == 0
+        outs.append(out.buffer.getvalue().decode(encoding))
+    assert outs[0] == ("café" if encoding == "utf-8" else "caf?") + f" ?{TEXT}\n"
+    assert json.loads(outs[1].splitlines()[-1])["completion"]["text"] == f"café \ud83d{TEXT}"
+
+
+@pytest.mark.parametrize(
+    ("data", "said"), [(b"caf\xe9", "no text in utf-8"), (b" \n", "the prompt is empty")]
+)
+def test_standard_input_that_is_no_prompt_is_a_usage_error(capsys, monkeypatch, data, said):
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data), encoding="utf-8"))
+    code, _, err = run(capsys, "chat", "-m", "m")
+    assert code == 2 and said in err
+
+
+def test_an_address_that_can_not_be_right_is_a_usage_error(capsys, monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "k")
+    code, _, err = run(capsys, "chat", "--base-url", "http://", "-m", "m", "Hi")
+    assert code == 2 and "No host" in err
+
+
 def test_a_wrong_provider_is_a_usage_error(capsys):
     code, _, err = run(capsys, "chat", "-p", "openia", "Hi")
     assert code == 2 and "did you mean 'openai'" in err
