@@ -29,7 +29,7 @@ Relayed = Union[Stream, StreamHandle, str]
 
 #: Seconds that a stream whose name is known may take to be in its journal: the request that began
 #: it may have been answered a moment before its thread is scheduled.
-GRACE = 2.0
+GRACE = 1.0
 
 #: Seconds between two looks whether it is there.
 LOOK = 0.005
@@ -154,8 +154,8 @@ class Kept:
         again = isinstance(relayed, Stream) and not relayed.resumed and self._known()
         if relayed is not None and not again:
             self._handle = _read(relayed)
-        if not self.is_there() and self._handle is not None:
-            self._handle.result()  # raises why
+            if not self.is_there():
+                self._handle.result()  # raises why
         return self._journal.info(self.stream_id).model
 
     def pieces(self, after: int, every: float) -> Iterator[Piece]:

@@ -1,9 +1,21 @@
 """What the tests of the web share: a model's server, sessions that ask it, and events read back."""
 
+import contextlib
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
 import threading
+import time
+import urllib.request
+from pathlib import Path
 
 import pytest
 
+import streamsafe
 from streamsafe import RetryPolicy, StreamSession
 from streamsafe.testing import FaultServer
 from streamsafe.wire.sse import SSEFramer
@@ -83,3 +95,160 @@ def reading():
     yield Reading
     for each in started:
         each.join()
+
+
+# -- other processes -------------------------------------------------------------------------------
+
+#: Seconds that a process may take to start, on a machine that has much else to do.
+START = 30.0
+
+
+@pytest.fixture(scope="session")
+def serve(tmp_path_factory):
+    """Runs Python with arguments in which {port} stands, until its ``with`` is left, when it dies
+    as by the plug."""
+
+    @contextlib.contextmanager
+    def serving(arguments, directory, *, port=None, **environment):
+        port = port or _free_port()
+        log = tmp_path_factory.mktemp("served") / "log.txt"
+        with log.open("wb") as out:
+            process = subprocess.Popen(
+                [sys.executable, *(argument.format(port=port) for argument in arguments)],
+                cwd=directory,
+                env={
+                    **os.environ,
+                    **{name: str(value) for name, value in environment.items()},
+                    "PORT": str(port),
+                    "PYTHONPATH": str(Path(streamsafe.__file__).parents[1]),
+                    "PYTHONUNBUFFERED": "1",
+                },
+                stdout=out,
+                stderr=out,
+                start_new_session=True,
+            )
+        try:
+            _wait_until_it_listens(port, process, log)
+            yield port
+        finally:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+    return serving
+
+
+def _free_port():
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
+
+
+def _wait_until_it_listens(port, process, log):
+    deadline = time.monotonic() + START
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port), 1).close()
+            return
+        except OSError:
+            assert process.poll() is None and time.monotonic() < deadline, log.read_text()
+            time.sleep(0.02)
+
+
+# -- a browser -------------------------------------------------------------------------------------
+
+
+class Page:
+    """One page of a Chromium, by its DevTools protocol."""
+
+    def __init__(self, address):
+        import websocket
+
+        self._socket = websocket.create_connection(address, timeout=START, suppress_origin=True)
+        self._number = 0
+        self("Page.enable")
+
+    def __call__(self, method, **parameters):
+        self._number += 1
+        said = {"id": self._number, "method": method, "params": parameters}
+        self._socket.send(json.dumps(said))
+        while True:
+            told = json.loads(self._socket.recv())
+            if told.get("id") == self._number:
+                assert "error" not in told, told
+                return told["result"]
+
+    def run(self, script):
+        """The value of a piece of JavaScript, awaited if it is a promise."""
+        told = self(
+            "Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True
+        )
+        assert "exceptionDetails" not in told, told["exceptionDetails"]
+        return told["result"].get("value")
+
+    def open(self, url):
+        self("Page.navigate", url=url)
+        self.wait_for("document.readyState === 'complete'")
+
+    def reload(self):
+        self.run("window.old = true")
+        self("Page.reload")
+        self.wait_for("!window.old && document.readyState === 'complete'")
+
+    def wait_for(self, condition):
+        deadline = time.monotonic() + START
+        while True:
+            with contextlib.suppress(AssertionError):  # between two pages there is none
+                value = self.run(condition)
+                if value:
+                    return value
+            assert time.monotonic() < deadline, (condition, self.run("document.body.innerText"))
+            time.sleep(0.02)
+
+    def type(self, text):
+        self("Input.insertText", text=text)
+
+    def press(self, key, code):
+        text = {"text": "\r"} if key == "Enter" else {}
+        for kind in ("keyDown", "keyUp"):
+            told = {"type": kind, "key": key, "windowsVirtualKeyCode": code}
+            self("Input.dispatchKeyEvent", **told, **(text if kind == "keyDown" else {}))
+
+    def close(self):
+        self._socket.close()
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory):
+    """A page of a headless Chromium."""
+    pytest.importorskip("websocket")
+    program = shutil.which("chromium") or shutil.which("chromium-browser")
+    if program is None:
+        pytest.skip("no Chromium")
+    home = tmp_path_factory.mktemp("chromium")
+    process = subprocess.Popen(
+        [program, "--headless=new", "--no-sandbox", "--disable-gpu", "--remote-debugging-port=0",
+         f"--user-data-dir={home}", "--no-first-run", "--window-size=900,900", "about:blank"],
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
+    )  # fmt: skip
+    try:
+        made = Page(_address_of_a_page(home, process))
+        yield made
+        made.close()
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def _address_of_a_page(home, process):
+    deadline = time.monotonic() + START
+    told = home / "DevToolsActivePort"
+    while not (told.exists() and told.read_text().count("\n")):
+        assert process.poll() is None and time.monotonic() < deadline, "Chromium did not start"
+        time.sleep(0.02)
+    port = told.read_text().split()[0]
+    while True:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/json") as answer:
+            pages = [each for each in json.load(answer) if each["type"] == "page"]
+        if pages:
+            return pages[0]["webSocketDebuggerUrl"]
+        time.sleep(0.02)

@@ -1,20 +1,14 @@
 """Answers through the servers that people run, with sockets and processes that are real."""
 
-import contextlib
 import http.client
 import json
 import os
 import signal
-import socket
-import subprocess
-import sys
 import threading
-import time
 from pathlib import Path
 
 import pytest
 
-import streamsafe
 from streamsafe.testing import FaultServer, openai_chat, rst, stall, stream, wait
 
 pytestmark = pytest.mark.service
@@ -23,7 +17,6 @@ TEXT = "Rivers do not hurry, and yet they arrive."
 EVENTS = openai_chat(TEXT, usage=(3, 9))
 APPS = Path(__file__).parent / "apps"
 PATIENCE = 20.0
-HEARTBEAT = 0.5
 
 GUNICORN = ["-m", "gunicorn", "--log-level=warning", "--bind=127.0.0.1:{port}"]
 SERVERS = {
@@ -46,52 +39,16 @@ def upstream():
 
 
 @pytest.fixture(scope="module", params=SERVERS)
-def site(request, upstream, tmp_path_factory):
+def site(request, upstream, serve, tmp_path_factory):
     """A port on which the server serves the application."""
     for name in WANTS:
         if name in request.param:
             pytest.importorskip(name)
-    directory = tmp_path_factory.mktemp("site")
-    with _served(SERVERS[request.param], upstream, directory) as port:
+    journal = tmp_path_factory.mktemp("site") / "streams.db"
+    with serve(
+        SERVERS[request.param], APPS, MODEL=f"{upstream.url}/v1", JOURNAL=journal, HEARTBEAT=0.5
+    ) as port:
         yield port
-
-
-@contextlib.contextmanager
-def _served(command, upstream, directory):
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    environment = {
-        **os.environ,
-        "PYTHONPATH": str(Path(streamsafe.__file__).parents[1]),
-        "MODEL": f"{upstream.url}/v1",
-        "JOURNAL": str(directory / "streams.db"),
-        "HEARTBEAT": str(HEARTBEAT),
-        "PYTHONUNBUFFERED": "1",
-    }
-    log = directory / "log.txt"
-    with log.open("wb") as out:
-        process = subprocess.Popen(
-            [sys.executable, *(part.format(port=port) for part in command)],
-            cwd=APPS, env=environment, stdout=out, stderr=out, start_new_session=True,
-        )  # fmt: skip
-    try:
-        _wait_until_it_listens(port, process, log)
-        yield port
-    finally:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-
-
-def _wait_until_it_listens(port, process, log):
-    deadline = time.monotonic() + PATIENCE
-    while True:
-        try:
-            socket.create_connection(("127.0.0.1", port), 1).close()
-            return
-        except OSError:
-            assert process.poll() is None and time.monotonic() < deadline, log.read_text()
-            time.sleep(0.02)
 
 
 class Browser:
