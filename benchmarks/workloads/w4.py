@@ -11,6 +11,7 @@ from benchmarks import usage
 from benchmarks.bodies import Spec
 from benchmarks.case import Case, Size
 from benchmarks.client import Job, check
+from benchmarks.workloads.w1 import TIMES
 
 TITLE = "answers of one token in turn, CPU a request"
 UNIT = "ms"
@@ -23,8 +24,13 @@ def cases(size: Size) -> list[Case]:
 
 
 def measure(job: Job) -> dict[str, Any]:
-    """CPU of a request, and how long its only token took."""
-    turns, waits = job.arguments["turns"], []
+    """CPU of a request, and how long its only token took: of the cheapest of some rounds."""
+    return min((_round(job) for _ in range(TIMES)), key=lambda found: found["figure"])
+
+
+def _round(job: Job) -> dict[str, Any]:
+    turns = job.arguments["turns"] // TIMES
+    waits: list[float] = []
     answers: list[list[str]] = []
     gc.collect()
     before = usage.cpu()
