@@ -19,6 +19,8 @@ WIDTH, LEFT, RIGHT, TOP = 840, 86, 24, 20
 LANE, BAR, AXIS = 58, 16, 30
 #: What is narrower is not drawn: it would be one smear.
 LEAST = 0.8
+#: Where a wait is this wide its seconds are written to it.
+ROOM = 56
 #: Steps of the axis, per power of ten.
 _NICE = (1, 2, 5, 10)
 
@@ -76,7 +78,7 @@ def _lane(timeline: Timeline, one: Try, scale: Scale, top: int) -> Iterator[str]
     bar = top + 14
     end = timeline.now if one.ended is None else one.ended
     status = f"HTTP {one.status}" if one.status else "no answer"
-    yield f'<text class="strong" x="12" y="{bar + 7}">Try {one.number}</text>'
+    yield f'<text class="strong" x="12" y="{bar + 7}">Attempt {one.number}</text>'
     yield f'<text x="12" y="{bar + 21}">{status}</text>'
     yield _box("track", scale, one.at, end, bar, "")
     sent = one.sent or one.opened
@@ -188,3 +190,9 @@ def _retry(timeline: Timeline, one: Try, end: float, scale: Scale, bar: int) -> 
         return
     x, to, y = scale.x(end), scale.x(after.at), bar + BAR / 2
     yield f'<path class="wait" d="M{x + 7:.1f} {y}H{max(to, x + 7):.1f}V{bar + LANE - 4}"/>'
+    if to - x > ROOM:
+        middle = (x + 7 + to) / 2
+        yield (
+            f'<text x="{middle:.1f}" y="{y - 5}" text-anchor="middle">'
+            f"{seconds(after.at - end)}</text>"
+        )

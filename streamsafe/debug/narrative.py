@@ -46,14 +46,27 @@ def complaint(timeline: Timeline) -> str:
 
 
 def gist(timeline: Timeline, findings: Sequence[Finding]) -> str:
-    """The gravest finding in one line; "" if there is none."""
+    """The gravest finding in one line, and how many there are besides; "" if there is none."""
     if not findings:
         return ""
-    first = findings[0]
+    first, more = findings[0], len(findings) - 1
+    besides = f" (and {more} more)" if more else ""
     if first.severity != "error":
-        return f"Worth knowing: {first.title}."
-    mended = timeline.verdict not in ("failed", "running")
-    return f"{'Mended on the way' if mended else 'Likely cause'}: {first.title}."
+        return f"Worth knowing: {first.title}{besides}."
+    lead = "Mended on the way" if mended(first, timeline) else "Likely cause"
+    return f"{lead}: {first.title}{besides}."
+
+
+def mended(finding: Finding, timeline: Timeline) -> bool:
+    """Whether the stream ended well in spite of it: another attempt than the last had it."""
+    well = timeline.verdict not in ("failed", "running")
+    return well and bool(finding.attempts) and timeline.attempts not in finding.attempts
+
+
+def level(finding: Finding, timeline: Timeline) -> str:
+    """The severity in words."""
+    healed = finding.severity == "error" and mended(finding, timeline)
+    return f"{finding.severity}, mended" if healed else finding.severity
 
 
 def collapsed(timeline: Timeline) -> list[Step]:
@@ -147,9 +160,10 @@ def _retrying(facts: Any) -> str:
 
 
 def _resumed(facts: Any) -> str:
+    again = f", {facts['dropped']:,} characters came again" if facts["dropped"] else ""
     return (
-        f"seam at character {facts['offset']:,} by {facts['how']}, {facts['confidence']:.0%} sure, "
-        f"{facts['dropped']:,} characters received again"
+        f"joined at character {facts['offset']:,} by {facts['how']}, "
+        f"{facts['confidence']:.0%} sure{again}"
     )
 
 

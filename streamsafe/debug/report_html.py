@@ -22,6 +22,7 @@ from streamsafe.debug.narrative import (
     complaint,
     gist,
     headline,
+    level,
     said,
     verdict_word,
 )
@@ -35,7 +36,9 @@ _LEGEND = (
     ("consumer", "held by your program"),
     ("token", "a read with content"),
     ("beat", "heartbeat"),
-    ("seam", "seam"),
+    ("seam", "joined"),
+    ("stall", "a warning of silence"),
+    ("wait", "wait before the next attempt"),
 )
 
 
@@ -63,7 +66,7 @@ def fragment(case: Case) -> str:
         _head(case.timeline, findings),
         _tiles(case),
         _picture(case.timeline),
-        _diagnosis(findings),
+        _diagnosis(case.timeline, findings),
         _shares(case.figures),
         _attempts(case.timeline),
         _chunks(case.figures),
@@ -130,15 +133,15 @@ def _picture(timeline: Timeline) -> str:
     )
 
 
-def _diagnosis(findings: Iterable[Finding]) -> str:
-    cards = "".join(_finding(finding) for finding in findings)
+def _diagnosis(timeline: Timeline, findings: Iterable[Finding]) -> str:
+    cards = "".join(_finding(finding, level(finding, timeline)) for finding in findings)
     return "<h2>Diagnosis</h2>" + (cards or '<p class="clear">Nothing wrong was found.</p>')
 
 
-def _finding(finding: Finding) -> str:
+def _finding(finding: Finding, grade: str) -> str:
     seen = "".join(f"<li>{_text(line)}</li>" for line in finding.evidence)
     return (
-        f'<div class="finding {finding.severity}"><span class="level">{finding.severity}</span>'
+        f'<div class="finding {grade.replace(",", "")}"><span class="level">{grade}</span>'
         f"<h3>{_text(finding.title)}</h3><p>{_text(finding.cause)}</p>"
         f'<p class="remedy"><b>What to do:</b> {_text(finding.remedy)}</p><ul>{seen}</ul></div>'
     )
@@ -233,7 +236,7 @@ def _details(timeline: Timeline) -> str:
         heads = [one for one in timeline.tries if one.headers]
         if heads:
             lines = [f"{name}: {value}" for name, value in heads[-1].headers.items()]
-            title = f"The answer's headers (try {heads[-1].number})"
+            title = f"The answer's headers (attempt {heads[-1].number})"
             found.append((title, f"<pre>{_lines(lines)}</pre>"))
     errors = [line for one in timeline.tries for line in _error(one)]
     if errors:
@@ -261,7 +264,7 @@ def _error(one: Try) -> list[str]:
     fault = one.fault
     if fault is None:
         return []
-    lines = [f"try {one.number}: {fault.type}: {fault.message}"]
+    lines = [f"attempt {one.number}: {fault.type}: {fault.message}"]
     if fault.hint:
         lines.append(f"  hint: {fault.hint}")
     if fault.body:

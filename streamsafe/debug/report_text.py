@@ -15,8 +15,16 @@ from streamsafe.debug.analysis import Spread
 from streamsafe.debug.case import Case
 from streamsafe.debug.diagnosis import diagnose
 from streamsafe.debug.finding import Finding, seconds, size
-from streamsafe.debug.narrative import collapsed, complaint, gist, headline, said, verdict_word
-from streamsafe.debug.timeline import Fault, Try
+from streamsafe.debug.narrative import (
+    collapsed,
+    complaint,
+    gist,
+    headline,
+    level,
+    said,
+    verdict_word,
+)
+from streamsafe.debug.timeline import Fault, Timeline, Try
 
 WIDTH = 80
 
@@ -32,7 +40,7 @@ def report(case: Case) -> str:
         _section("TIMELINE", _timeline(case)),
         _section("CHUNKS", _chunks(case)),
         _section("TIME", _time(case)),
-        _section("DIAGNOSIS", _diagnosis(findings)),
+        _section("DIAGNOSIS", _diagnosis(case.timeline, findings)),
     ]
     return "\n\n".join("\n".join(lines) for lines in sections if lines) + "\n"
 
@@ -171,10 +179,11 @@ def _time(case: Case) -> list[str]:
     return lines
 
 
-def _diagnosis(findings: Iterable[Finding]) -> list[str]:
+def _diagnosis(timeline: Timeline, findings: Iterable[Finding]) -> list[str]:
     lines: list[str] = []
     for number, finding in enumerate(findings, 1):
-        lines += _wrapped(f"{finding.title}  [{finding.severity}: {finding.rule}]", f"  {number}. ")
+        about = f"[{level(finding, timeline)}: {finding.rule}]"
+        lines += _wrapped(f"{finding.title}  {about}", f"  {number}. ")
         lines += _wrapped(finding.cause, "     why   ")
         lines += _wrapped(finding.remedy, "     do    ")
         for evidence in finding.evidence:

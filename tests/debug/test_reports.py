@@ -33,12 +33,12 @@ def mended(server, run):
 def test_the_text_says_what_was_asked_what_happened_and_why(mended, debugger):
     report = debugger.report()
     for part in (
-        "COMPLETE after", "Mended on the way: The API's rate limit was met.",
+        "COMPLETE after", "Mended on the way: The API's rate limit was met (and 1 more).",
         "ASKED\n  POST http://", "Authorization: ***", "ATTEMPTS", "  RateLimitError\n",
         "  ConnectionDroppedError\n", "ERRORS", "slow down", "TIMELINE",
-        "retry as attempt 2 in 10 ms", "seam at character",
+        "retry as attempt 2 in 10 ms", "joined at character",
         "CHUNKS", "gap between tokens", "TIME", "held by your program", "DIAGNOSIS",
-        "[error: rate-limit]", "     do    ", "verdict: complete",
+        "[error, mended: rate-limit]", "     do    ", "verdict: complete",
     ):  # fmt: skip
         assert part in report
 
@@ -118,7 +118,7 @@ def test_the_page_is_well_formed_and_needs_nothing_from_elsewhere(mended, debugg
 
 def test_the_picture_has_a_lane_for_each_attempt_and_shows_seam_and_ends(mended, debugger):
     page = debugger.report(format="html")
-    assert all(f">Try {number}</text>" in page for number in (1, 2, 3))
+    assert all(f">Attempt {number}</text>" in page for number in (1, 2, 3))
     for kind, least in (("end-bad", 2), ("end-good", 1), ("seam", 1), ("token", 3), ("wait", 2)):
         assert page.count(f'class="{kind}"') >= least, kind
 
