@@ -27,7 +27,6 @@ SERVERS = {
     "flask run": ["-m", "flask", "--app=flask_app", "run", "--port={port}"],
     "django runserver": ["django_app.py", "runserver", "--noreload", "127.0.0.1:{port}"],
     "django, gunicorn gthread": [*GUNICORN, "--threads=4", "django_app:app"],
-    "django, waitress": ["-m", "waitress", "--listen=127.0.0.1:{port}", "django_app:app"],
 }
 WANTS = ("flask", "django", "gunicorn", "gevent", "waitress")
 
