@@ -106,7 +106,7 @@ class MessagesDecoder(TextDecoder):
 
     def document(self, payload: Any) -> list[Chunk]:
         """A plain answer: as if each block came whole."""
-        content = payload.get("content") if isinstance(payload, Mapping) else None
+        content = payload.get("content") if isinstance(payload, dict) else None
         if not isinstance(content, list) or payload.get("error"):
             return self.fail(payload)
         chunks = self._begin(payload, payload)
@@ -121,7 +121,7 @@ class MessagesDecoder(TextDecoder):
         """``message_stop`` without its blank line is one."""
         _, _, data = tail.rpartition("data:")
         payload = maybe_json(data)
-        if isinstance(payload, Mapping) and payload.get("type") == "message_stop":
+        if isinstance(payload, dict) and payload.get("type") == "message_stop":
             return self._end(payload)
         return super().end(tail)
 
@@ -136,7 +136,7 @@ class MessagesDecoder(TextDecoder):
     # -- the message -----------------------------------------------------------------------
 
     def _begin(self, message: Any, payload: Mapping[str, Any]) -> list[Chunk]:
-        if not isinstance(message, Mapping):
+        if not isinstance(message, dict):
             return []
         self.id = self.id or message.get("id") or None
         self.model = self.model or message.get("model") or None
@@ -144,13 +144,13 @@ class MessagesDecoder(TextDecoder):
 
     def _message_delta(self, payload: Mapping[str, Any]) -> list[Chunk]:
         delta = payload.get("delta")
-        self._delta_of_message(delta if isinstance(delta, Mapping) else {})
+        self._delta_of_message(delta if isinstance(delta, dict) else {})
         return self._add_usage(payload.get("usage"), payload)
 
     def _delta_of_message(self, delta: Mapping[str, Any]) -> None:
         self._reason = delta.get("stop_reason") or self._reason
         details = delta.get("stop_details")
-        explanation = details.get("explanation") if isinstance(details, Mapping) else None
+        explanation = details.get("explanation") if isinstance(details, dict) else None
         if isinstance(explanation, str):
             self._refusal = explanation
 
@@ -172,7 +172,7 @@ class MessagesDecoder(TextDecoder):
         return [*chunks, finish]
 
     def _add_usage(self, usage: Any, payload: Mapping[str, Any]) -> list[Chunk]:
-        if not isinstance(usage, Mapping):
+        if not isinstance(usage, dict):
             return []
         merge(self._usage, usage)
         return [Chunk("usage", usage=usage_of(self._usage), raw=payload)]
@@ -181,7 +181,7 @@ class MessagesDecoder(TextDecoder):
 
     def _start(self, payload: Mapping[str, Any]) -> list[Chunk]:
         index, block = payload.get("index"), payload.get("content_block")
-        if not isinstance(block, Mapping):
+        if not isinstance(block, dict):
             return []
         block = self._open[index] = dict(block)
         self._pieces[index] = []
@@ -202,7 +202,7 @@ class MessagesDecoder(TextDecoder):
 
     def _delta(self, payload: Mapping[str, Any]) -> list[Chunk]:
         index, delta = payload.get("index"), payload.get("delta")
-        if not isinstance(delta, Mapping):
+        if not isinstance(delta, dict):
             return []
         kind = delta.get("type")
         if kind in ("text_delta", "thinking_delta", "compaction_delta"):
@@ -218,7 +218,7 @@ class MessagesDecoder(TextDecoder):
             return self._input(index, delta.get("partial_json"), payload)
         if kind == "signature_delta":
             block["signature"] = delta.get("signature")
-        elif kind == "citations_delta" and isinstance(delta.get("citation"), Mapping):
+        elif kind == "citations_delta" and isinstance(delta.get("citation"), dict):
             block["citations"] = [*(block.get("citations") or ()), delta["citation"]]
             return [Chunk("citation", citation=delta["citation"], raw=payload)]
         return []
@@ -269,7 +269,7 @@ def usage_of(raw: Mapping[str, Any]) -> Usage:
     asked = count(raw.get("input_tokens")) + cached + count(raw.get("cache_creation_input_tokens"))
     written = count(raw.get("output_tokens"))
     details = raw.get("output_tokens_details")
-    thought = count(details.get("thinking_tokens")) if isinstance(details, Mapping) else 0
+    thought = count(details.get("thinking_tokens")) if isinstance(details, dict) else 0
     return Usage(asked, written, thought, cached, asked + written, False, dict(raw))
 
 

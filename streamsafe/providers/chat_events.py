@@ -47,6 +47,7 @@ class ChatDecoder(TextDecoder):
 
     member = "content"
     depth = 3
+    padding = "obfuscation"
 
     def __init__(self, choices: int = 1, reasoning: str = "") -> None:
         super().__init__()
@@ -84,7 +85,7 @@ class ChatDecoder(TextDecoder):
 
     def document(self, payload: Any) -> list[Chunk]:
         """A plain answer: the server did not stream."""
-        choices = payload.get("choices") if isinstance(payload, Mapping) else None
+        choices = payload.get("choices") if isinstance(payload, dict) else None
         if not isinstance(choices, list) or is_error(payload):
             return self.fail(payload)
         said = [
@@ -130,7 +131,7 @@ class ChatDecoder(TextDecoder):
         index = choice.get("index")
         index = index if isinstance(index, int) else 0
         delta = choice.get("delta")
-        if not isinstance(delta, Mapping):
+        if not isinstance(delta, dict):
             delta = {"content": choice.get("text")}
             bare = "delta" not in choice and "text" not in choice
             if bare and not choice.get("finish_reason") and not _is_filtered(choice):
@@ -203,7 +204,7 @@ class ChatDecoder(TextDecoder):
             self.state.update(self._thoughts.state())
 
     def _add_usage(self, usage: Any, payload: Mapping[str, Any], chunks: list[Chunk]) -> None:
-        if isinstance(usage, Mapping) and usage:
+        if isinstance(usage, dict) and usage:
             merge(self._usage, usage)
             chunks.append(Chunk("usage", usage=chat_usage(self._usage), raw=payload))
 
@@ -263,11 +264,12 @@ def _reasoning(delta: Mapping[str, Any]) -> str:
 
 def _parts(content: list[Any]) -> tuple[str, str, list[Mapping[str, Any]]]:
     """Mistral's content lists: reasoning, text, references."""
-    reasoning, text, cited = "", "", []
+    cited: list[Mapping[str, Any]] = []
+    reasoning = text = ""
     for part in content:
         if isinstance(part, str):
             text += part
-        elif not isinstance(part, Mapping):
+        elif not isinstance(part, dict):
             continue
         elif part.get("type") == "thinking":
             reasoning += thought_of(part)

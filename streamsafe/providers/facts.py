@@ -51,13 +51,13 @@ def error_facts(payload: Any) -> Facts:
     """Message, code, type and status of an error object, in all the shapes that APIs use."""
     if isinstance(payload, str):
         return Facts(payload)
-    if not isinstance(payload, Mapping):
+    if not isinstance(payload, dict):
         return Facts()
     error, outer = payload.get("error"), payload
     if not error:
         errors = payload.get("errors")
         error = errors[0] if isinstance(errors, list) and errors else error
-    if isinstance(error, Mapping):
+    if isinstance(error, dict):
         payload = error
         error = None
     return Facts(
@@ -72,7 +72,7 @@ def error_facts(payload: Any) -> Facts:
 def _message(payload: Mapping[str, Any], error: Any) -> str:
     message = _text(error) or _text(payload.get("message")) or _detail(payload.get("detail"))
     metadata = payload.get("metadata")
-    if isinstance(metadata, Mapping) and metadata.get("raw"):
+    if isinstance(metadata, dict) and metadata.get("raw"):
         # OpenRouter: "Provider returned error", and what the provider said.
         who = _text(metadata.get("provider_name")) or "upstream"
         message += f" ({who}: {_text(metadata['raw'])[:SHOWN]})"
@@ -87,7 +87,7 @@ def _detail(detail: Any) -> str:
 
 
 def _complaint(item: Any) -> str:
-    if not isinstance(item, Mapping) or "msg" not in item:
+    if not isinstance(item, dict) or "msg" not in item:
         return _text(item)
     place = item.get("loc")
     where = ".".join(map(str, place)) if isinstance(place, list) else ""
@@ -97,14 +97,14 @@ def _complaint(item: Any) -> str:
 def _fine_code(error: Mapping[str, Any]) -> Optional[str]:
     """The code that says more than ``code`` does, where there is one."""
     details, metadata = error.get("details"), error.get("metadata")
-    if isinstance(details, Mapping):  # Anthropic
+    if isinstance(details, dict):  # Anthropic
         return _word(details.get("error_code"))
-    if isinstance(metadata, Mapping):  # OpenRouter
+    if isinstance(metadata, dict):  # OpenRouter
         return _word(metadata.get("limit_source"))
     for detail in details if isinstance(details, list) else ():  # Google: QuotaFailure
-        violations = detail.get("violations") if isinstance(detail, Mapping) else None
+        violations = detail.get("violations") if isinstance(detail, dict) else None
         for violation in violations if isinstance(violations, list) else ():
-            quota = violation.get("quotaId") if isinstance(violation, Mapping) else None
+            quota = violation.get("quotaId") if isinstance(violation, dict) else None
             if isinstance(quota, str) and "perday" in quota.lower():
                 return quota
     return None

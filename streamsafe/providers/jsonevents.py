@@ -71,7 +71,7 @@ class JSONDecoder(Decoder):
         payload = unwrapped(payload)
         if event == "error" or is_error(payload):
             self.fail(payload)
-        elif not isinstance(payload, Mapping):
+        elif not isinstance(payload, dict):
             self.skip(malformed(repr(payload), "expected a JSON object"))
         else:
             chunks += self._read(self.payload, payload, event)
@@ -170,6 +170,6 @@ class JSONDecoder(Decoder):
 
 def is_error(payload: Any) -> bool:
     """True for an error object, in the ways that APIs mark one, whatever else is in it."""
-    return isinstance(payload, Mapping) and bool(
+    return isinstance(payload, dict) and bool(
         payload.get("error") or payload.get("type") == "error" or payload.get("object") == "error"
     )

@@ -18,6 +18,9 @@ from streamsafe.providers.payloads import scan, scanstring
 #: too (a time, padding): learning costs as much as two readings.
 TRIES = 4
 
+#: Longer events are no pieces of text, and to look through them twice would cost.
+LONGEST = 4096
+
 #: The parts of a pattern that no event has: no JSON text begins so.
 _NONE: tuple[str, str, int, str, dict[str, Any]] = ("", "\0", 0, "", {})
 #: Stands for the string when what was learnt is put to the test. JSON escapes neither character.
@@ -29,46 +32,80 @@ class Pattern:
 
     ``member`` is the name of the string, ``depth`` the number of lists and objects in a payload,
     all of them around the string; ``with_text(payload, text)`` copies those and shares the rest.
-    ``tries`` is to be set to TRIES by whoever read an event by the pattern.
+    ``padding`` is the name of a string that differs, too, behind the text: with it some servers
+    hide from who watches the wire how long a token is. ``tries`` is to be set to TRIES by whoever
+    read an event by the pattern.
     """
 
-    __slots__ = ("tries", "_member", "_depth", "_with_text", "_parts")
+    __slots__ = ("tries", "_member", "_depth", "_with_text", "_padding", "_parts", "_tail")
 
     def __init__(
-        self, member: str, depth: int, with_text: Callable[[dict[str, Any], str], dict[str, Any]]
+        self,
+        member: str,
+        depth: int,
+        with_text: Callable[[dict[str, Any], str], dict[str, Any]],
+        padding: str = "",
     ) -> None:
         self.tries = TRIES
         self._member = member
         self._depth = depth
         self._with_text = with_text
+        self._padding = padding
         self._parts = _NONE
+        self._tail: Optional[str] = None  # what stands behind the padding, if there is one
 
     def parts(self) -> tuple[str, str, int, str, dict[str, Any]]:
         """``name, before, start, after, payload``: an event of this name, whose data
         ``startswith(before)``, has a string from ``start`` on, then ``after`` and no more, is
-        ``payload`` with that string in it."""
+        ``payload`` with that string in it. If ``after`` is not all, ask ``padded``."""
         return self._parts
 
     def forget(self) -> None:
         """No event to come is like those before."""
-        self._parts = _NONE
+        self._parts, self._tail = _NONE, None
 
     def learn(self, event: ServerSentEvent, payload: dict[str, Any], text: str) -> None:
         """Take an event as the pattern for those to come, if it is fit for one."""
         self.tries -= 1
-        cut = _cut(event.data, self._member, text)
         # What is shared must be such that nobody can change it.
-        if cut is None or _nested(payload) != self._depth:
+        if len(event.data) > LONGEST or _nested(payload) != self._depth:
+            return
+        cut = _cut(event.data, self._member, text)
+        if cut is None:
             return
         before, after = cut
+        padding = payload.get(self._padding)
+        end = _cut(after, self._padding, padding) if isinstance(padding, str) else None
+        middle, tail = end or (after, None)
+        probe = f'{before}{_PROBE}"{middle}' + ("" if tail is None else f'{_PROBE}"{tail}')
+        expected = self._with_text(payload, _PROBE)
+        if tail is not None:
+            expected[self._padding] = _PROBE
         try:
-            probed, _ = scan(f'{before}{_PROBE}"{after}', 0)
+            probed, _ = scan(probe, 0)
         except (ValueError, StopIteration, RecursionError):
             return
-        if probed == self._with_text(payload, _PROBE):
+        if probed == expected:
             # A copy: the program may do with the event's own what it likes.
             known = self._with_text(payload, text)
-            self._parts = (event.event, before, len(before), after, known)
+            self._parts = (event.event, before, len(before), middle, known)
+            self._tail = tail
+
+    def padded(self, data: str, end: int, text: str) -> Optional[dict[str, Any]]:
+        """The payload of an event whose text ended at ``end``, if but for its padding it is like
+        the others."""
+        middle = self._parts[3]
+        if self._tail is None or not data.startswith(middle, end):
+            return None
+        try:
+            padding, end = scanstring(data, end + len(middle))
+        except ValueError:
+            return None
+        if data[end:] != self._tail:
+            return None
+        payload = self._with_text(self._parts[4], text)
+        payload[self._padding] = padding
+        return payload
 
 
 def _nested(value: Any) -> int:

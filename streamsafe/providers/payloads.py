@@ -36,14 +36,16 @@ def decode(data: str) -> Any:
 
 def mapping(value: Any) -> Mapping[str, Any]:
     """The value, if it is an object; else an empty one."""
-    return value if isinstance(value, Mapping) else {}
+    if value.__class__ is dict:  # what JSON gives, and ten times cheaper to ask for
+        return value
+    return value if value is not None and isinstance(value, Mapping) else {}
 
 
 def objects(value: Any) -> list[Mapping[str, Any]]:
     """The objects in a list; none, if it is no list."""
     if not isinstance(value, list):
         return []
-    return [item for item in value if isinstance(item, Mapping)]
+    return [item for item in value if item.__class__ is dict or isinstance(item, Mapping)]
 
 
 def _slowly(data: str) -> Any:

@@ -24,14 +24,15 @@ _new = tuple.__new__
 
 class TextDecoder(JSONDecoder):
     """A decoder with a short way. ``member`` is the name under which a piece of text stands, inside
-    ``depth`` lists and objects."""
+    ``depth`` lists and objects; ``padding`` that of a string which means nothing."""
 
     member = ""
     depth = 1
+    padding = ""
 
     def __init__(self) -> None:
         super().__init__()
-        self._pattern = Pattern(self.member, self.depth, self.with_text)
+        self._pattern = Pattern(self.member, self.depth, self.with_text, self.padding)
 
     def text_of(self, payload: Any) -> str:
         """The text of a payload that is one piece of it and nothing else of interest; else "", or
@@ -50,6 +51,7 @@ class TextDecoder(JSONDecoder):
         """Chunks of these events, up to a failure."""
         chunks: list[Chunk] = []
         pattern, kept, hit = self._pattern, self._halves.kept, False
+        with_text, padded = self.with_text, pattern.padded
         name, before, start, after, known = pattern.parts()
         keep = self.keeps(known) if known else None
         for event in events:
@@ -60,8 +62,11 @@ class TextDecoder(JSONDecoder):
                     text, end = scanstring(data, start)
                 except ValueError:
                     text = ""
-                if text and data[end:] == after and (text.isascii() or is_whole(text)):
-                    hit, raw = True, self.with_text(known, text)
+                raw = None
+                if text and (text.isascii() or is_whole(text)):
+                    raw = with_text(known, text) if data[end:] == after else padded(data, end, text)
+                if raw is not None:
+                    hit = True
                     chunks.append(
                         _new(Chunk, ("text", text, "", None, None, None, 0, raw, "", None, None))
                     )

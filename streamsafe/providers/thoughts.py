@@ -78,6 +78,6 @@ def thought_of(part: Mapping[str, Any]) -> str:
     inner = part.get("thinking")
     pieces = []
     for item in inner if isinstance(inner, list) else [inner]:
-        text = item.get("text") if isinstance(item, Mapping) else item
+        text = item.get("text") if isinstance(item, dict) else item
         pieces.append(text if isinstance(text, str) else "")
     return "".join(pieces)

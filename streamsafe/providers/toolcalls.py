@@ -43,10 +43,10 @@ class ToolCalls:
         found = []
         calls = delta.get("tool_calls")
         for call in calls if isinstance(calls, list) else ():
-            if isinstance(call, Mapping):
+            if isinstance(call, dict):
                 found.append(self._fragment(call))
         function = delta.get("function_call")
-        if isinstance(function, Mapping):
+        if isinstance(function, dict):
             if self._legacy is None:
                 self._legacy = self._begin()
             found.append(self._legacy.add("", *_said(function)))
@@ -54,7 +54,7 @@ class ToolCalls:
 
     def _fragment(self, call: Mapping[str, Any]) -> ToolCallFragment:
         function = call.get("function")
-        name, arguments = _said(function) if isinstance(function, Mapping) else ("", "")
+        name, arguments = _said(function) if isinstance(function, dict) else ("", "")
         index, id = call.get("index"), _str(call.get("id"))
         if isinstance(index, int):
             found = self._by_index.get(index)

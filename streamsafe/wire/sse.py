@@ -176,7 +176,8 @@ class SSEFramer(Framer):
     def _read(self, text: str, events: list[ServerSentEvent]) -> None:
         """Read blocks directly where that is simple; none is over the limit of bytes."""
         if text.startswith("data: "):
-            parts = text[6:].split("\n\ndata: ")
+            parts = text.split("\n\ndata: ")
+            parts[0] = parts[0][6:]
             if text.count("\n") == 2 * len(parts) - 2:  # no line ends but those split at
                 last_id = self.last_event_id
                 events += [

@@ -60,14 +60,16 @@ def event(payload, name="message", ascii=True, dense=True):
 
 
 @pytest.mark.parametrize("preset", ["openai", "anthropic"])
-@given(TEXTS, st.booleans(), st.booleans(), st.data())
-def test_every_event_says_the_same_on_both_ways(preset, texts, ascii, dense, data):
+@given(TEXTS, st.booleans(), st.booleans(), st.booleans(), st.data())
+def test_every_event_says_the_same_on_both_ways(preset, texts, ascii, dense, padded, data):
     """Also one that was damaged, or has more in it, anywhere among those of the pattern."""
     events = [event(payload) for payload in BEGINNINGS[preset]]
     for text in texts:
         more = data.draw(
             st.sampled_from([{}, {}, {}, {"usage": None}, {"created": 2}, {"index": 1}, {"x": [1]}])
         )
+        if padded:
+            more["obfuscation"] = data.draw(st.text("ab\"", max_size=3))
         events.append(event(MAKERS[preset](text, **more), ascii=ascii, dense=dense))
     if texts and data.draw(st.booleans()):
         place = data.draw(st.integers(len(BEGINNINGS[preset]), len(events) - 1))
@@ -103,6 +105,14 @@ def test_the_pattern_is_taken_and_used(preset):
     for text in "abc":
         decoder.feed([event(MAKERS[preset](text))])
     assert decoder._pattern.parts()[-1] == MAKERS[preset]("a")
+    assert decoder._pattern.tries == TRIES
+
+
+def test_padding_is_read_with_the_text():
+    decoder = presets.provider("openai").decoder(CALL)
+    decoder.feed([event(payload) for payload in BEGINNINGS["openai"]])
+    sent = [chat(text, usage=None, obfuscation=text * 3) for text in "abcdefgh"]
+    assert [decoder.feed([event(payload)])[0].raw for payload in sent] == sent
     assert decoder._pattern.tries == TRIES
 
 
