@@ -26,6 +26,7 @@ COMMANDS = {
     "report": "say what happened to a recorded stream, and why",
     "serve": "run a server on this machine that answers like each LLM API, and misbehaves",
     "dashboard": "watch the streams of running programs in a browser",
+    "top": "watch the streams of running programs in the terminal",
 }
 
 #: Exit codes, the same for all commands.

@@ -74,7 +74,9 @@ class Traffic:
             resume="restart",
             observers=(self.monitor, self.debugger),
         ) as session:
-            while not self._left.wait(self._dice.uniform(0.1, REST)):
+            rest = 0.1  # the first ones begin at once
+            while not self._left.wait(self._dice.uniform(0.0, rest)):
+                rest = REST
                 # Two that were alike would look like a program that retries by itself.
                 prompt = f"What is new in room {self._dice.randrange(10**6)}?"
                 try:

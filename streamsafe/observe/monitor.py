@@ -309,6 +309,12 @@ class StreamMonitor:
         until = self._clock.wall() - now + (of.slot(now) + 1) * of.width
         return report.series(of, found, until)
 
+    def _repr_html_(self) -> str:
+        """How a notebook shows it: the figures of the moment."""
+        from streamsafe.observe.html import fragment
+
+        return fragment(self)
+
     def publish(self) -> bool:
         """With ``share``: send the pending figures now; False if the store failed.
 

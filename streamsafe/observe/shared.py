@@ -73,6 +73,12 @@ class SharedFigures:
 
         return self._read("series " + window, read, nothing)
 
+    def _repr_html_(self) -> str:
+        """How a notebook shows it: the figures of the moment."""
+        from streamsafe.observe.html import fragment
+
+        return fragment(self)
+
     def close(self) -> None:
         """Close the store's connections; it can be used on."""
         self._store.close()

@@ -51,8 +51,8 @@ class Tally:
         "stream_id", "provider", "model", "at", "wall", "last", "due", "ended", "status", "outcome",
         "bytes", "events", "chunks", "heartbeats", "held", "first", "attempts", "retries", "stalls",
         "malformed", "seams", "errors", "error_count", "http_status", "request_id",
-        "finish_reason", "note", "_silence", "_fresh", "_chars", "_told", "_usage", "_spent", "_gaps",
-        "_gaps_taken", "_taken", "_ttft_taken",
+        "finish_reason", "note", "_silence", "_fresh", "_chars", "_told", "_usage", "_spent",
+        "_gaps", "_gaps_taken", "_taken", "_ttft_taken",
     )  # fmt: skip
 
     def __init__(self, started: Started) -> None:
