@@ -109,6 +109,11 @@ def test_the_preset_says_how_an_answer_is_gone_on_with(server: FaultServer) -> N
     assert server.requests[1].json["continue_final_message"] is True
 
 
+def test_a_preset_that_speaks_otherwise_is_refused() -> None:
+    with pytest.raises(openai.OpenAIError, match="preset='gemini': expected one of openai, azure"):
+        OpenAI(preset="gemini", api_key="k")
+
+
 def test_a_model_that_refuses_to_be_streamed_is_asked_for_a_document(server: FaultServer) -> None:
     refusal = {"message": "Not verified to stream", "param": "stream", "code": "unsupported_value"}
     server.expect(reply(400, json={"error": refusal}))

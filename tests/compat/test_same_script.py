@@ -17,6 +17,15 @@ STREAMING = ("stream", "stream_options")
 SOON = {"retry-after-ms": "1"}
 
 
+@pytest.mark.parametrize("name", [name for name in SCRIPTS if name.endswith("_errors")])
+def test_every_status_is_the_error_that_a_program_catches(
+    name: str, server: FaultServer, printed: Callable[..., str]
+) -> None:
+    shown = printed(name, ours=True)
+    assert shown.count("slower 429") == 2  # streamed, and in one piece
+    assert "No, 400" in shown and "No, 500" in shown and "out of luck" in shown
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_a_script_prints_and_asks_what_it_does_with_the_sdk(

@@ -10,14 +10,20 @@ from typing import Any, Optional
 from streamsafe.compat.answer import Dialect
 from streamsafe.compat.arguments import NOT_GIVEN
 from streamsafe.compat.client import Client, Key
+from streamsafe.compat.exchange import Exchange
 from streamsafe.compat.openai.chat import Chat
 from streamsafe.compat.openai.completions import Completions
 from streamsafe.compat.openai.coverage import Covered
 from streamsafe.compat.openai.errors import translated
 from streamsafe.compat.openai.responses import Responses
 from streamsafe.compat.openai.shapes import shape
+from streamsafe.errors import ConfigurationError
 from streamsafe.providers import presets
 from streamsafe.providers.base import Provider
+
+
+#: Providers of chat completions.
+_CHAT = ("openai_chat:OpenAIChat", "azure:Azure")
 
 
 class OpenAI(Covered, Client):
@@ -51,7 +57,7 @@ class OpenAI(Covered, Client):
     ) -> None:
         self.organization = organization or os.environ.get("OPENAI_ORG_ID")
         self.project = project or os.environ.get("OPENAI_PROJECT_ID")
-        self._preset = presets.PRESETS[presets.provider(preset).name]
+        self._preset = _speaking_chat(preset)
         super().__init__(
             api_key=api_key,
             base_url=base_url or self._known_address(),
@@ -85,18 +91,27 @@ class OpenAI(Covered, Client):
     def _provider(self, api: str) -> Provider:
         if api == "chat":
             return presets.provider(self._preset.name)
-        return _provider(f"openai_{api}", self._preset)
+        return _at(self._preset, f"openai_{api}")
 
     def _own_headers(self) -> dict[str, str]:
         named = {"OpenAI-Organization": self.organization, "OpenAI-Project": self.project}
         return {name: value for name, value in named.items() if value}
 
 
-def _provider(kind: str, server: presets.Preset) -> Provider:
-    """The provider of another of OpenAI's APIs, for the same server."""
+def _speaking_chat(name: str) -> presets.Preset:
+    """The preset, if it is one whose server speaks as OpenAI's does."""
+    known = [one.name for one in presets.PRESETS.values() if one.kind in _CHAT]
+    if name not in known:
+        error = ConfigurationError(f"preset={name!r}: expected one of {', '.join(known)}")
+        raise translated(error, Exchange())
+    return presets.PRESETS[name]
+
+
+def _at(server: presets.Preset, name: str) -> Provider:
+    """The provider of another of OpenAI's APIs, at the same server."""
+    api = presets.provider(name)
     if server.name == "openai":
-        return presets.provider(kind)
-    api = presets.provider(kind)
+        return api
     same = ("name", "keys", "needs_key", "auth", "headers", "request_ids", "tokens")
     facts = {name: getattr(server, name) for name in same}
     made = getattr(api, "preset")._replace(**facts)

@@ -56,6 +56,17 @@ def test_a_block_that_had_ended_is_not_gone_on_with(server: FaultServer) -> None
     assert [block.text for block in message.content] == ["The quick", " brown"]
 
 
+def test_words_that_were_held_back_at_a_join_have_a_block(server: FaultServer) -> None:
+    # Asked to go on, a model that says ".." may be about to repeat what it said: it is waited for.
+    whole = anthropic("The quick")
+    server.expect(stream(whole[:5], then=rst()), stream(anthropic("..", id="msg_other")))
+    with Anthropic(resume="continue", max_retries=SOON) as client:
+        asked = {**ASKED, "model": "claude-opus-9"}
+        with client.messages.stream(**asked) as events:
+            assert events.get_final_text() == "The quick.."
+            assert events.stream.completion.text == "The quick.."
+
+
 def test_a_pause_is_the_programs_to_go_on_from(server: FaultServer) -> None:
     server.expect(stream(anthropic("Searching", finish_reason="pause_turn")))
     server.expect(stream(anthropic("Searching", finish_reason="pause_turn")))

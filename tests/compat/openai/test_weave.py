@@ -78,6 +78,29 @@ def test_a_choice_that_had_finished_is_finished_once(server: FaultServer) -> Non
     assert streamed(OpenAI(**AGAIN), n=2) == came
 
 
+def test_reasoning_refusal_and_citations_are_unbroken_as_well(server: FaultServer) -> None:
+    came = [
+        chunk({"reasoning": "H"}),
+        chunk({"reasoning": "m"}),
+        chunk({"refusal": "I"}),
+        chunk({"refusal": " can't"}),
+        chunk({"annotations": [{"type": "url_citation"}]}),
+        chunk({}, "stop"),
+    ]
+    for cut in range(1, len(came)):
+        server.expect(stream(events(*came[:cut]), then=rst()), stream(events(*came)))
+        assert streamed(OpenAI(**AGAIN)) == came, f"cut at {cut}"
+
+
+def test_a_legacy_completion_that_was_not_streamed_is_one_chunk(server: FaultServer) -> None:
+    choice = {"index": 0, "text": "upon a time", "finish_reason": "stop"}
+    document = {"id": "1", "object": "text_completion", "choices": [choice]}
+    server.expect(reply(json=document))
+    with OpenAI() as client:
+        (one,) = client.completions.create(model="gpt-test", prompt="Once", stream=True)
+    assert one.to_dict() == document
+
+
 def test_a_legacy_call_is_one_behind_a_break_too(server: FaultServer) -> None:
     def call(**function: str) -> dict[str, Any]:
         return chunk({"function_call": function})
