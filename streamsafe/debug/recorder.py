@@ -52,7 +52,9 @@ class Recorder:
         self.error: Optional[OSError] = None
         self._path = os.fspath(path)
         self._bodies = bodies
-        self._lock = threading.Lock()  # guards _file, _count and error
+        # Guards _file, _count and error. Reentrant: a stream that is garbage ends wherever the
+        # collector runs, be it in here.
+        self._lock = threading.RLock()
         try:
             self._file: Optional[TextIO] = open(self._path, "w", encoding="utf-8")
         except OSError as error:
