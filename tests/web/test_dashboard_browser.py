@@ -91,12 +91,18 @@ class Browser:
         return answer["result"].get("value")
 
     def wait(self, condition):
-        """Until it is true in the page."""
-        look = f"({condition}) ? done(true) : setTimeout(look, 20)"
+        """Until it is true in the page; one that is not there yet has nothing to ask."""
         assert self.js(
-            "new Promise(done => { setTimeout(() => done(false), 25000);"
-            f"const look = () => {look}; look(); }})"
-        ), f"{condition} is not so; status: {self.js('status_()')}"
+            """new Promise((done) => {
+              const look = () => {
+                let so = false;
+                try { so = CONDITION; } catch { }
+                so ? done(true) : setTimeout(look, 20);
+              };
+              setTimeout(() => done(false), 25000);
+              look();
+            })""".replace("CONDITION", condition)
+        ), f"never so: {condition}; shown: {self.js('document.body.innerText.slice(0, 300)')}"
 
     def hear(self, text):
         """Until a Server-Sent Event with this text has come."""
@@ -112,8 +118,6 @@ class Browser:
 
     def open(self, url):
         self.do("Page.navigate", url=url)
-        # For messages of tests alone; a script of DevTools is not the page's.
-        self.js("window.status_ = () => document.body.innerText.slice(0, 300)")
 
     def key(self, key, code=0, text=""):
         for kind in ("keyDown", "keyUp"):
@@ -275,7 +279,7 @@ def test_what_a_server_sent_stays_text(browser, serve, monitor):
     assert browser.js("document.title") == "streamsafe"
     assert browser.js("document.querySelectorAll('#failures .finding').length") >= 1
     browser.open(url + browser.js("document.querySelector('#failures a').getAttribute('href')"))
-    assert "st-<b>1</b>" in browser.js("document.body.innerText")
+    browser.wait("document.body.innerText.includes('st-<b>1</b>')")
     assert browser.js("document.querySelectorAll('script, img').length") == 0
 
 

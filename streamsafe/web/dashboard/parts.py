@@ -6,6 +6,7 @@ file and the page's script; programs read ``StreamMonitor.get_health_report``.
 
 from __future__ import annotations
 
+import time
 from typing import Any, Optional
 
 from streamsafe.version import VERSION
@@ -17,6 +18,9 @@ MAX_FAILURES = 20
 MAX_GROUPS = 12
 MAX_ERRORS = 8
 WINDOWS = ("1m", "5m", "1h")
+#: Seconds between two looks at the figures over time: the narrowest part of a window is as wide,
+#: and they are the dearest to gather and the longest to send.
+SERIES_EVERY = 5.0
 
 _STREAM = (
     "stream_id", "provider", "model", "status", "started", "duration", "silent_for", "bytes",
@@ -38,6 +42,8 @@ class Parts:
         self._debugger = debugger
         # What ended does not change any more. One thread at a time: the feed sees to it.
         self._findings: dict[str, Optional[list[dict[str, Any]]]] = {}
+        self._series: dict[str, Any] = {}
+        self._series_due = 0.0
 
     def all(self) -> dict[str, Any]:
         """All parts by name."""
@@ -62,9 +68,9 @@ class Parts:
             "models": _groups(health["by_model"]),
             "active": [_picked(view, _STREAM) for view in active[:MAX_ACTIVE]],
             "failures": self._failures(failures),
-            "series": {name: _slim(self._source.series(name)) for name in WINDOWS},
         }
-        return {name: _rounded(part) for name, part in found.items()}
+        rounded = {name: _rounded(part) for name, part in found.items()}
+        return {**rounded, "series": self._over_time()}
 
     def report(self, stream_id: str) -> Optional[str]:
         """The debugger's report as a page; None if there is none."""
@@ -74,6 +80,13 @@ class Parts:
             return self._debugger.report(stream_id, format="html")
         except LookupError:
             return None
+
+    def _over_time(self) -> dict[str, Any]:
+        now = time.monotonic()
+        if now >= self._series_due:
+            found = {name: _slim(self._source.series(name)) for name in WINDOWS}
+            self._series, self._series_due = _rounded(found), now + SERIES_EVERY
+        return self._series
 
     def _failures(self, views: list[dict[str, Any]]) -> list[dict[str, Any]]:
         known = self._findings
