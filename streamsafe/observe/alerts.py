@@ -149,8 +149,8 @@ class Alerts:
         self._rules: list[tuple[AlertRule, OnAlert]] = []
         self._firing: dict[str, Alert] = {}
         self._due = 0.0
-        # Guards _rules, _firing and _due.
-        self._lock = threading.Lock()
+        # Guards _rules, _firing and _due. Reentrant, for streams that end as they are collected.
+        self._lock = threading.RLock()
 
     def add(self, rule: AlertRule, callback: OnAlert) -> None:
         """Add a rule; ConfigurationError if its name is taken."""
@@ -205,7 +205,7 @@ class Alerts:
 
     def forked(self) -> None:
         """In a forked child: the rules stay, what rang was the parent's."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._firing, self._due = {}, 0.0
 
 

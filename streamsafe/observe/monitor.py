@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import threading
 import weakref
+from collections import OrderedDict
 from typing import Any, Optional
 
 from streamsafe.errors import ConfigurationError
@@ -74,11 +75,12 @@ class StreamMonitor:
 
     def _reset(self) -> None:
         # Guards _ledger, _windows, _ended and who is in _tallies; the tallies themselves belong
-        # to their streams' reading threads.
-        self._lock = threading.Lock()
+        # to their streams' reading threads. Reentrant: a stream that is garbage ends wherever the
+        # collector runs, be it in here.
+        self._lock = threading.RLock()
         self._tallies = Tallies(self._clock, self._forget_after)
         self._running = self._tallies.running
-        self._ended: dict[str, Tally] = {}
+        self._ended: OrderedDict[str, Tally] = OrderedDict()
         self._ledger = Ledger()
         self._windows = Windows()
 
@@ -151,7 +153,7 @@ class StreamMonitor:
         self._ended.pop(tally.stream_id, None)
         self._ended[tally.stream_id] = tally
         while len(self._ended) > self._keep:
-            del self._ended[next(iter(self._ended))]
+            self._ended.popitem(last=False)
 
     def _add(self, group: tuple[str, str], figures: Figures) -> None:
         with self._lock:
@@ -369,7 +371,8 @@ class StreamMonitor:
     def _failed(self, limit: int) -> list[Tally]:
         """The last that failed; they stand in the order in which they ended."""
         with self._lock:
-            failed = [tally for tally in self._ended.values() if tally.status == "failed"]
+            ended = list(self._ended.values())
+        failed = [tally for tally in ended if tally.status == "failed"]
         return failed[-limit:] if limit > 0 else []
 
     def _others(self) -> list[dict[str, Any]]:

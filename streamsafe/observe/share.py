@@ -52,8 +52,8 @@ class Share:
     def forked(self) -> None:
         """Begin anew, also in a forked child: what was pending is the parent's to send."""
         self.process = f"{socket.gethostname()}:{os.getpid()}:{os.urandom(4).hex()}"
-        # Guards _pending and _thread.
-        self._wakeup = threading.Condition(threading.Lock())
+        # Guards _pending and _thread. Reentrant, for streams that end as they are collected.
+        self._wakeup = threading.Condition(threading.RLock())
         # Held while the store is talked to, so that figures arrive in one piece and once.
         self._sending = threading.Lock()
         self._pending = Ledger()

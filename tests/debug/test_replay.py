@@ -1,7 +1,9 @@
 """What was recorded is replayed: the same chunks, the same verdicts; damage is named."""
 
+import gc
 import json
 import os
+import threading
 
 import pytest
 
@@ -175,3 +177,22 @@ def test_a_session_that_is_closed_ends_no_recording(path):
             with session(server.url, recorder) as asking:
                 asking.complete("Hi")
     assert len(cassette.load(str(path)).exchanges) == 2
+
+
+def test_a_stream_that_is_collected_within_a_write_hangs_nothing(path):
+    with FaultServer() as server, Recorder(path) as recorder:
+        server.expect(stream(EVENTS[:3], then=stall()))
+        answer = session(server.url, recorder).stream("Hi")
+        next(answer)
+        garbage = [answer]
+        garbage.append(garbage)
+        del answer, garbage
+
+        def collect():
+            with recorder._lock:
+                gc.collect()
+
+        collecting = threading.Thread(target=collect, daemon=True)
+        collecting.start()
+        collecting.join(10)
+        assert not collecting.is_alive()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import threading
 
@@ -106,3 +107,37 @@ def test_a_session_may_have_many_observers(server, session, monitor, caplog):
     events = [record.stream_event for record in caplog.records if "streams" in record.name]
     assert events == ["started", "complete"]
     assert monitor.get_stats()["successful_streams"] == 1
+
+
+def held_by(keeper):
+    """The locks that an observer's or recorder's own methods hold now and then."""
+    return [keeper._lock, keeper._alerts._lock, keeper._share._wakeup]
+
+
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_a_stream_that_is_collected_within_the_monitors_own_work_hangs_nothing(
+    server, tmp_path, place
+):
+    server.expect(stream(EVENTS[:3], then=stall()))
+    monitor = StreamMonitor(share=str(tmp_path / "figures"))
+    monitor.add_alert(stalls_above(1), print)
+    asking = StreamSession(
+        "openai_compatible", base_url=f"{server.url}/v1", model="m", observers=[monitor]
+    )
+    answer = asking.stream("Hi")
+    next(answer)
+    garbage = [answer]
+    garbage.append(garbage)
+    del answer, garbage
+
+    def collect():
+        with held_by(monitor)[place]:
+            gc.collect()
+
+    collecting = threading.Thread(target=collect, daemon=True)
+    collecting.start()
+    collecting.join(10)
+    assert not collecting.is_alive()
+    stats = monitor.get_stats()
+    assert (stats["active_streams"], stats["cancelled_streams"]) == (0, 1)
+    monitor.close()
