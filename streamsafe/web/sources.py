@@ -31,6 +31,9 @@ Relayed = Union[Stream, StreamHandle, str]
 #: it may have been answered a moment before its thread is scheduled.
 GRACE = 1.0
 
+#: Why a stream is cancelled, in its records.
+GONE = "the browser has gone"
+
 #: Seconds between two looks whether it is there.
 LOOK = 0.005
 
@@ -89,7 +92,7 @@ class Live:
 
     def __init__(self, relayed: Union[Stream, StreamHandle]) -> None:
         self._relayed = relayed
-        self._handle: Optional[StreamHandle] = None
+        self._handle = relayed if isinstance(relayed, StreamHandle) else None
         self.stream_id = relayed.stream_id
 
     def begin(self, after: int) -> Optional[str]:
@@ -100,8 +103,11 @@ class Live:
                 f"stream {self.stream_id!r} is in no journal: nobody can read on",
                 hint="give the stream or its session journal=SQLiteJournal(path)",
             )
-        self._handle = _read(self._relayed)
-        return self._handle.stream.completion.model
+        relayed = self._relayed
+        stream = relayed.stream if isinstance(relayed, StreamHandle) else relayed
+        model = stream.completion.model  # what was asked for, before a server has another name
+        self._handle = _read(relayed)
+        return model
 
     def pieces(self, after: int, every: float) -> Iterator[Piece]:
         """The queue's chunks, counted here."""
@@ -118,7 +124,8 @@ class Live:
 
     def leave(self) -> None:
         """The stream is for this response alone."""
-        _stop(self._handle or self._relayed)
+        if self._handle is not None:
+            self._handle.cancel(GONE)
 
 
 class Kept:
@@ -137,7 +144,7 @@ class Kept:
         self._relayed = relayed
         self._session = session
         self._keep_running = keep_running
-        self._handle: Optional[StreamHandle] = None
+        self._handle = relayed if isinstance(relayed, StreamHandle) else None
 
     def is_there(self) -> bool:
         """Whether the journal has the stream, be it in a moment."""
@@ -189,8 +196,8 @@ class Kept:
 
     def leave(self) -> None:
         """The stream ends, unless it is to be there when the browser comes back."""
-        if not self._keep_running:
-            _stop(self._handle or self._relayed)
+        if self._handle is not None and not self._keep_running:
+            self._handle.cancel(GONE)
 
     def _known(self) -> bool:
         try:
@@ -239,8 +246,3 @@ def _read(relayed: Union[Stream, StreamHandle]) -> StreamHandle:
     if isinstance(relayed, StreamHandle):
         return relayed
     return StreamHandle(relayed, Limits().max_queue)
-
-
-def _stop(relayed: Union[Stream, StreamHandle, None]) -> None:
-    if relayed is not None:
-        relayed.cancel("the browser has gone")

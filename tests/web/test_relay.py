@@ -52,11 +52,12 @@ def test_it_begins_has_numbered_pieces_and_ends_with_the_verdict(model, session,
 
 
 def test_nothing_is_asked_before_it_is_read(model, session):
-    relay = Relay(session.stream("Hi"))
+    answer = session.stream("Hi")
+    relay = Relay(answer)
     assert (relay.status, relay.status_line) == (200, "200 OK")
     relay.close()
     assert list(relay) == []
-    assert model.requests == ()
+    assert model.requests == () and answer.status == "pending"
 
 
 def test_its_headers_stop_proxies_from_holding_tokens_back(session):
