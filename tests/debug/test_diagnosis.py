@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 import time
+from pathlib import Path
 
 import pytest
 
@@ -455,3 +457,9 @@ def test_every_rule_is_provoked_by_a_test():
     clocks = {f"clock-{clock}" for clock in ("first_token", "inactivity", "total")}  # in one test
     missing = {rule.name for rule in RULES if f'"{rule.name}"' not in tests} - clocks
     assert not missing
+
+
+def test_the_page_tells_every_rule_and_no_other():
+    page = (Path(__file__).parents[2] / "docs" / "debugging.rst").read_text("utf-8")
+    told = re.findall(r"^- ``([\w-]+)`` \((\w+)\): (.+)$", page, re.M)
+    assert told == [(rule.name, rule.severity, rule.title) for rule in RULES]

@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from streamsafe.testing import FaultServer, openai_chat, stream
 
 ROOT = Path(__file__).parents[2]
@@ -26,6 +28,7 @@ def run(folder, *options, **environment):
     )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_the_tutorial_is_a_suite_that_passes(tmp_path):
     files: dict[str, str] = {}
     for name, code in _FILE.findall(PAGE.read_text("utf-8") + "\n"):
