@@ -190,7 +190,8 @@ RULES = (
         "The model was silent for longer than somebody between it and you waits: the cut came "
         "just at a well-known default.",
         "Raise that timeout (nginx: proxy_read_timeout 600s; HAProxy: timeout server 600s; "
-        "AWS ALB: idle_timeout 600), or have the server send heartbeats (a comment line every 15 s).",
+        "AWS ALB: idle_timeout 600), or have the server send heartbeats (a comment line every "
+        "15 s).",
         of_try=_idle_cut,
         hides=("reset", "closed", "tls-truncation", "server-error", "ended-early"),
     ),
