@@ -45,7 +45,7 @@ class Frozen:
         return self.fields() == other.fields()
 
     def __hash__(self) -> int:
-        return hash((type(self), *map(str, self.fields().values())))
+        return hash((type(self), *map(_hash, self.fields().values())))
 
     def __repr__(self) -> str:
         inner = ", ".join(f"{name}={value!r}" for name, value in self.fields().items())
@@ -53,6 +53,14 @@ class Frozen:
 
     def __reduce__(self) -> Any:
         return (_rebuild, (type(self), self.fields()))
+
+
+def _hash(value: Any) -> int:
+    """Of what has none, such as a dict, 0: the other fields tell values apart well enough."""
+    try:
+        return hash(value)
+    except TypeError:
+        return 0
 
 
 def _rebuild(kind: type, fields: dict[str, Any]) -> Any:
