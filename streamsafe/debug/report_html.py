@@ -10,7 +10,7 @@ import html
 import json
 import time
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, Optional
 
 from streamsafe.debug import drawing
 from streamsafe.debug.analysis import Figures, Spread
@@ -107,13 +107,19 @@ def _tiles(case: Case) -> str:
         ("first byte", _or_dash(figures.first_byte, seconds)),
         ("first token", _or_dash(figures.first_token, seconds)),
         ("tokens / s", _or_dash(rate, lambda value: f"{value:,.1f}")),
-        ("longest gap", _or_dash(figures.gaps.max, seconds)),
+        ("longest silence", _or_dash(_silence(case), seconds)),
         ("received", size(figures.bytes)),
     ]
     inner = "".join(
         f'<div class="tile"><b>{_text(value)}</b><span>{name}</span></div>' for name, value in tiles
     )
     return f'<div class="tiles">{inner}</div>'
+
+
+def _silence(case: Case) -> Optional[float]:
+    """The longest gap between tokens, or what was waited in vain at an attempt's end."""
+    vain = [one.silence for one in case.timeline.tries if one.outcome == "failed" and one.reads]
+    return max([case.figures.gaps.max or 0.0, *vain]) or None
 
 
 def _or_dash(value: Any, show: Callable[[Any], str]) -> str:

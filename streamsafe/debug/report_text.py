@@ -35,6 +35,7 @@ def report(case: Case) -> str:
     sections = [
         _head(case, findings),
         _section("ASKED", _asked(case)),
+        _section("ANSWERED", _answered(case)),
         _section("ATTEMPTS", _attempts(case)),
         _section("ERRORS", _errors(case)),
         _section("TIMELINE", _timeline(case)),
@@ -86,6 +87,19 @@ def _asked(case: Case) -> list[str]:
         text = json.dumps(first.body, ensure_ascii=False, default=str)
         shown = text if len(text) <= 600 else text[:600] + "…"
         lines += _wrapped(shown, "  ", "    ")
+    return lines
+
+
+def _answered(case: Case) -> list[str]:
+    """Status and headers of the last attempt that had any."""
+    answered = [one for one in case.timeline.tries if one.status is not None]
+    if not answered:
+        return []
+    last = answered[-1]
+    where = f" (attempt {last.number})" if case.timeline.attempts > 1 else ""
+    lines = [f"  HTTP {last.status}{where}"]
+    for name, value in last.headers.items():
+        lines += _wrapped(f"{name}: {value}", "  ", "    ")
     return lines
 
 

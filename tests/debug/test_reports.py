@@ -36,6 +36,7 @@ def test_the_text_says_what_was_asked_what_happened_and_why(mended, debugger):
         "COMPLETE after", "Mended on the way: The API's rate limit was met (and 1 more).",
         "ASKED\n  POST http://", "Authorization: ***", "ATTEMPTS", "  RateLimitError\n",
         "  ConnectionDroppedError\n", "ERRORS", "slow down", "TIMELINE",
+            "ANSWERED\n  HTTP 200 (attempt 3)\n  content-type: text/event-stream",
         "retry as attempt 2 in 10 ms", "joined at character",
         "CHUNKS", "gap between tokens", "TIME", "held by your program", "DIAGNOSIS",
         "[error, mended: rate-limit]", "     do    ", "verdict: complete",
