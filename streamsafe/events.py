@@ -75,10 +75,10 @@ class EventStream(Generic[Item]):
     """An iterator of ``ServerSentEvent`` (or of decoded JSON lines), and a context manager.
 
     A GET source goes on for ever, over drops and ends, until the server answers 204, a
-    failure can't be mended, or it is closed. Another method is sent again only after a drop, and
-    only if an event had an id to go on from; the end of its body is its end. One thread iterates;
-    ``cancel`` may come from any. Observers are told of it as of any stream: each connection is an
-    attempt, each event a chunk.
+    failure can't be mended, or it is closed; with ``retry=0`` it is read once. Another method is
+    sent again only after a drop, and only if an event had an id to go on from; the end of its body
+    is its end. One thread iterates; ``cancel`` may come from any. Observers are told of it as of
+    any stream: each connection is an attempt, each event a chunk.
     """
 
     def __init__(self, source: Source) -> None:
@@ -268,16 +268,18 @@ class _State:
         return bool(event.id) and hash(event[:3]) in self._recent
 
     def _goes_on(self, error: StreamingError) -> bool:
-        if not error.retryable or self.source.framing != "sse":
+        source = self.source
+        if not error.retryable or source.framing != "sse" or source.retry.max_retries == 0:
             return False
-        if self.source.request.method == "GET":
+        if source.request.method == "GET":
             return True
         return bool(self.last_event_id) and not isinstance(error, IncompleteStreamError)
 
     def _ended_well(self, error: StreamingError) -> bool:
         """The end of a body that is not asked for again is an end, no failure."""
-        other = self.source.framing == "sse" and self.source.request.method != "GET"
-        return other and isinstance(error, IncompleteStreamError)
+        source = self.source
+        once = source.request.method != "GET" or source.retry.max_retries == 0
+        return once and source.framing == "sse" and isinstance(error, IncompleteStreamError)
 
     def _after(
         self, attempt: Attempt, error: StreamingError, deadline: Deadline, number: int

@@ -6,6 +6,7 @@ import pytest
 
 from streamsafe import (
     APIError,
+    ConnectionDroppedError,
     IncompleteStreamError,
     MalformedStreamError,
     NotFoundError,
@@ -133,6 +134,13 @@ def test_a_failed_source_never_looks_like_one_that_ended(server, session):
     for _ in range(2):
         with pytest.raises(APIError):
             next(source)
+
+
+def test_without_retries_it_is_read_once(server, session):
+    server.expect(stream(event(1), event(2)), stream(event(3), then=rst()))
+    assert ids(session.events(server.url, retry=0)) == ["1", "2"]
+    with pytest.raises(ConnectionDroppedError):
+        list(session.events(server.url, retry=0))
 
 
 def test_another_kind_of_body_fails_it(server, session):

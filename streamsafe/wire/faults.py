@@ -186,8 +186,9 @@ def _clock(
 ) -> Optional[StreamingError]:
     if not _timed_out(chain):
         return None
+    reading = (urllib3.exceptions.ReadTimeoutError, requests.exceptions.ReadTimeout)
     answering = opening.phase == "answer" or (
-        opening.phase == "start" and _first(chain, urllib3.exceptions.ReadTimeoutError)
+        opening.phase == "start" and _first(chain, reading)
     )
     clock = "first_token" if answering else "connect"
     limit = opening.read_timeout if answering else opening.connect_timeout

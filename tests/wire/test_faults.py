@@ -421,3 +421,16 @@ def test_a_circle_of_causes_ends() -> None:
     one, two = OSError("one"), OSError("two")
     one.__cause__, two.__cause__ = two, one
     assert isinstance(faults.in_body(one, None, 0), ConnectionDroppedError)
+
+
+@pytest.mark.parametrize(
+    ("raised", "clock"),
+    [
+        (requests.exceptions.ReadTimeout, "first_token"),
+        (requests.exceptions.ConnectTimeout, "connect"),
+    ],
+)
+def test_a_mocks_timeout_is_that_of_its_name(raised: Any, clock: str) -> None:
+    opening = Opening(Scope(), lambda name, detail: None, 1.0, 2.0, 1000)
+    fault = faults.before_answer(raised("slow"), opening, "http://api.test/")
+    assert isinstance(fault, StreamTimeoutError) and fault.clock == clock
