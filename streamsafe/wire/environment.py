@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import Optional
 
-from requests.utils import get_environ_proxies, select_proxy
-
 
 def proxy_of(url: str) -> Optional[str]:
     """The proxy that the environment names for a URL (NO_PROXY respected), or None."""
+    from requests.utils import get_environ_proxies, select_proxy
+
     return select_proxy(url, get_environ_proxies(url))
