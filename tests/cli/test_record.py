@@ -136,7 +136,7 @@ def test_what_is_no_cassette_or_no_answer_is_a_usage_error(run, tmp_path):
     assert run("replay", "x.jsonl")[0] == run("report", "x.jsonl")[0] == 2
     assert run("replay", "--speed", "0", "x.jsonl")[0] == 2
     with FaultServer() as server, Recorder("plain.jsonl") as recorder:
-        server.expect(stream(b"data: 1\n\n"), reply(204))
+        server.expect(stream(b"retry: 1\ndata: 1\n\n"), reply(204))
         list(StreamSession(transport=recorder).events(server.url + "/feed", retry=1))
     code, _, err = run("replay", "plain.jsonl")
     assert code == 2 and "streamsafe replay --serve" in err

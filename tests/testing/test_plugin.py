@@ -6,6 +6,8 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 import streamsafe.testing
 from streamsafe.testing import FaultServer, openai_chat, stream
 
@@ -75,6 +77,7 @@ def run(folder, *options, **environment):
     )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_a_cassette_is_recorded_once_and_is_a_test_from_then_on(tmp_path):
     (tmp_path / "test_suite.py").write_text(CASSETTES)
     with FaultServer() as server:
