@@ -39,15 +39,15 @@ class Figures(NamedTuple):
 
 
 FIGURES = {
-    (3, 9): Figures(58, 17.4, 51.5, 23.2, 2145, 8.9),
-    (3, 10): Figures(58, 17.4, 51.5, 23.2, 2045, 9.6),
-    (3, 11): Figures(60, 17.6, 53.5, 23.3, 1985, 8.1),
-    (3, 12): Figures(60, 17.5, 53.5, 23.3, 1960, 8.1),
-    (3, 13): Figures(60, 17.5, 53.5, 23.3, 1952, 8.1),
+    (3, 9): Figures(56, 17.3, 50.5, 23.1, 2140, 8.9),
+    (3, 10): Figures(56, 17.3, 50.5, 23.1, 2040, 9.3),
+    (3, 11): Figures(58, 17.4, 52.5, 23.2, 1985, 8.1),
+    (3, 12): Figures(58, 17.4, 52.5, 23.2, 1957, 8.1),
+    (3, 13): Figures(58, 17.4, 52.5, 23.2, 1950, 8.1),
 }
 
 #: What one read of a small event may ask memory for at once. A reader that is blocked holds it.
-READ_BYTES = 10 * 1024
+READ_BYTES = 1024
 #: What an open stream may take, in bytes, without its thread and the socket's other end.
 STREAM_BYTES = 44 * 1024
 #: What a large event may take at most while it is read, as a multiple of its size.
