@@ -94,6 +94,8 @@ class Run:
         claimed = setup.saved is not None and setup.saved.completion is None
         self._keeper = Keeper(setup.stream_id, setup.journal, setup.sink, claimed)
         self._accumulator = Accumulator(setup.keep)
+        # Guards what the accumulator folds, which whoever asks for the completion does, too.
+        self._folding = threading.Lock()
         self._rhythm: Optional[Rhythm] = None
         self._deadline = Deadline(None, setup.clock)
         self._routes = list(setup.routes)
@@ -154,20 +156,21 @@ class Run:
         if self._rhythm is not None:
             timings = self._rhythm.timings(self.setup.clock.now(), usage)
         decoder = self._attempt.decoder if self._attempt is not None else None
-        completion = self._accumulator.completion(
-            outcome=outcome,
-            usage=usage,
-            usage_total=self._spent if self._recorded else _sum(self._spent, usage),
-            model=(decoder and decoder.model) or self._route.model,
-            id=decoder and decoder.id,
-            provider=self._route.provider.name,
-            provider_state=self._state if decoder is None else decoder.state,
-            seams=tuple(self._seams),
-            attempts=tuple(self.records),
-            timings=timings,
-            stream_id=self.setup.stream_id,
-            malformed=self._malformed,
-        )
+        with self._folding:
+            completion = self._accumulator.completion(
+                outcome=outcome,
+                usage=usage,
+                usage_total=self._spent if self._recorded else _sum(self._spent, usage),
+                model=(decoder and decoder.model) or self._route.model,
+                id=decoder and decoder.id,
+                provider=self._route.provider.name,
+                provider_state=self._state if decoder is None else decoder.state,
+                seams=tuple(self._seams),
+                attempts=tuple(self.records),
+                timings=timings,
+                stream_id=self.setup.stream_id,
+                malformed=self._malformed,
+            )
         message = decoder.message(completion) if decoder is not None else None
         return completion if message is None else completion.replace(message=message)
 
@@ -182,7 +185,7 @@ class Run:
         attempt, joint = self._attempt, self._plan.joint
         if attempt is None or attempt.status is None or attempt.status >= 300:
             return None  # a request that was refused costs nothing
-        written = self._accumulator.output_chars() - self._chars_before
+        written = self._written() - self._chars_before
         if joint is not None:
             written += joint.discarded
         return estimate_usage(_chars(self._plan.call), written) if written > 0 else None
@@ -278,7 +281,7 @@ class Run:
             self._lapsed.clear()  # the server begins, and keeps, an answer anew
             self._polls = 0
         self._accumulator.usage = None
-        self._chars_before = self._accumulator.output_chars()
+        self._chars_before = self._written()
         self._recorded = False
         with self._lock:
             self._attempt = attempt
@@ -333,10 +336,21 @@ class Run:
                 if self.cancelled is not None:
                     raise self.cancelled
             if len(pieces) >= FOLD or chunks[-1:] and chunks[-1][0] != "text":
-                accumulator.fold()
-            if limit is not None and accumulator.text_chars > limit:
-                chars = accumulator.text_chars
-                raise LimitExceededError("max_text_chars", chars, limit, "the text")
+                with self._folding:
+                    accumulator.fold()
+            if limit is not None:
+                self._check_length(limit)
+
+    def _check_length(self, limit: int) -> None:
+        with self._folding:
+            chars = self._accumulator.text_chars
+        if chars > limit:
+            raise LimitExceededError("max_text_chars", chars, limit, "the text")
+
+    def _written(self) -> int:
+        """Characters of all that the model wrote and the program was given."""
+        with self._folding:
+            return self._accumulator.output_chars()
 
     def _joined(self, attempt: Attempt, joint: Joint) -> Iterator[list[Chunk]]:
         """The attempt's lists as the program is to see them; what it had is no progress."""
@@ -405,12 +419,12 @@ class Run:
         return plan, decision
 
     def _planned(self, partial: Completion, number: int) -> resume.Plan:
-        if self._hop is not None and self._accumulator.output_chars() == self._hop_chars:
+        if self._hop is not None and self._written() == self._hop_chars:
             return self._hop  # nothing came of it yet
         route, model = self._route, self._route.model
         return resume.plan(
             self.setup.resume,
-            self.setup.call.replace(model=model),
+            (route.call or self.setup.call).replace(model=model),
             partial,
             self._accumulator.has_content,
             route.provider,
@@ -465,7 +479,7 @@ class Run:
         self._plan = self._hop = resume.Plan(
             self._plan.call.replace(extra=extra), self._plan.joint, how="follow"
         )
-        self._hop_chars = self._accumulator.output_chars()
+        self._hop_chars = self._written()
         self._waited = 0.0
         if self._made >= self.setup.retry.max_attempts:
             raise LimitExceededError(

@@ -147,7 +147,7 @@ class StreamSession:
         route = self._route(call.model)
         setup = Setup(
             call=call,
-            routes=(route, *self._fallbacks(fallbacks)),
+            routes=(route, *self._fallbacks(fallbacks, call, parameters)),
             timeouts=self.timeouts if timeouts is None else Timeouts.of(timeouts),
             retry=self.retry if retry is None else RetryPolicy.of(retry),
             resume=self.resume_mode if resume is None else ladder.mode_of(resume),
@@ -392,11 +392,17 @@ class StreamSession:
         )
         return Route(self.provider, target, self._transport, model, self._barred)
 
-    def _fallbacks(self, fallbacks: Sequence[Any]) -> Iterator[Route]:
-        """Routes of sessions, and of (provider, model) pairs over this session's transport."""
+    def _fallbacks(
+        self, fallbacks: Sequence[Any], call: Call, parameters: Mapping[str, Any]
+    ) -> Iterator[Route]:
+        """Routes of sessions, which bring their own defaults, and of (provider, model) pairs over
+        this session's transport."""
         for fallback in checked.several("fallbacks", fallbacks):
             if isinstance(fallback, StreamSession):
-                yield fallback._route(fallback.model)
+                own = call.parameters
+                if call.body is None:
+                    own = {**fallback.defaults, **checked.parameters(parameters)}
+                yield fallback._route(fallback.model)._replace(call=call.replace(parameters=own))
             elif isinstance(fallback, tuple) and len(fallback) == 2:
                 provider, model = presets.provider(fallback[0]), fallback[1]
                 target = presets.target(provider, None, None, {})

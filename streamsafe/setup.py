@@ -19,13 +19,15 @@ from streamsafe.wire.transport import Transport
 
 class Route(NamedTuple):
     """Whom the question is put to, and by what way. ``barred`` is shared by all streams of a
-    session: (model, rung) pairs that servers have refused."""
+    session: (model, rung) pairs that servers have refused. ``call``: the question with the
+    route's own defaults; None = as it stands in the setup."""
 
     provider: Provider
     target: Target
     transport: Transport
     model: Optional[str]
     barred: set[tuple[Optional[str], str]]
+    call: Optional[Call] = None
 
 
 class Callbacks(NamedTuple):

@@ -388,6 +388,17 @@ def test_a_fallback_answers_what_the_first_could_not(server):
         other.assert_nothing_more()
 
 
+def test_a_fallback_session_brings_its_own_defaults(server):
+    with FaultServer() as other:
+        server.expect(reply(401))
+        other.expect(stream(openai_chat("Here.")))
+        first, second = session(server, reasoning_effort="low"), session(other, max_tokens=7)
+        first.complete("Hi", fallbacks=[second], temperature=0.5)
+        body = other.requests[0].json
+        assert (body["max_tokens"], body["temperature"]) == (7, 0.5)
+        assert "reasoning_effort" not in body
+
+
 def test_a_fallback_is_not_asked_after_the_first_token(server):
     server.expect(stream(EVENTS[:4], then=rst()))
     error = read(session(server).stream("Hi", fallbacks=[session(server)]))[1]

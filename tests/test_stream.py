@@ -2,6 +2,7 @@
 
 import gc
 import os
+import sys
 import threading
 import time
 
@@ -143,6 +144,34 @@ def leave_by_ctrl_c(answer):
         for chunk in answer:
             if chunk.text:
                 raise KeyboardInterrupt
+
+
+def test_who_looks_at_the_completion_all_the_time_takes_nothing_of_it(server, fast_switching):
+    text = " ".join(f"w{number}" for number in range(20_000))
+    server.expect(stream(b"".join(openai_chat(text))))
+    answer = session(server).stream("Hi")
+    over = threading.Event()
+
+    def look():
+        while not over.is_set():
+            assert text.startswith(answer.completion.text)
+
+    looking = threading.Thread(target=look)
+    looking.start()
+    try:
+        assert "".join(answer.text()) == text
+    finally:
+        over.set()
+        looking.join()
+    assert answer.completion.text == text
+
+
+@pytest.fixture
+def fast_switching():
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(before)
 
 
 def test_a_stream_that_ctrl_c_ended_says_so_and_raises_no_second_ctrl_c(server):

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import Optional
 
 from streamsafe import __version__
-from streamsafe.errors import ConfigurationError
+from streamsafe.errors import ConfigurationError, StreamingError
 
 #: Command, what it does in a few words. The module has the command's name.
 COMMANDS = {
@@ -57,6 +57,12 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
         # more when it flushes standard output at exit.
         sys.stdout = None
         return OK
+    except OSError as error:
+        if isinstance(error, StreamingError):
+            raise
+        sys.stdout = None  # if it was that which failed
+        print(f"streamsafe {args.command}: {error}", file=sys.stderr)
+        return FAILED
 
 
 def _parser(command: Optional[str]) -> argparse.ArgumentParser:

@@ -34,13 +34,15 @@ class Gatherer:
     def fold(self) -> str:
         """Join what was gathered; the text so far (its tail, where only that is kept)."""
         pieces = self.pieces
-        if pieces:
+        # Only so many: the reading thread may add to them at this moment.
+        count = len(pieces)
+        if count:
             # With one reference, in a local name, CPython extends the string in place; as an
             # attribute it would be copied each time, and the whole be quadratic.
             text = self._text
             self._text = ""
-            text += "".join(pieces)
-            pieces.clear()
+            text += "".join(pieces[:count])
+            del pieces[:count]
             if self._keep is not None and len(text) > 2 * self._keep:
                 self._dropped += len(text) - self._keep
                 text = text[-self._keep :]

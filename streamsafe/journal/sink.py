@@ -142,10 +142,10 @@ class FileSink:
                 self._rewind()
             if text:
                 self._put(text)
-                self._chars += len(text)
             flush = getattr(self._file, "flush", None)
             if flush is not None:
                 flush()
+            self._chars += len(text)
         except (OSError, ValueError) as error:  # ValueError: the program has closed it
             reason = getattr(error, "strerror", None) or error
             raise StorageError(
