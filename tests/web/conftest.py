@@ -165,6 +165,8 @@ class Page:
 
         self._socket = websocket.create_connection(address, timeout=START, suppress_origin=True)
         self._number = 0
+        #: What it told of itself, in the domains that are enabled.
+        self.events = []
         self("Page.enable")
 
     def __call__(self, method, **parameters):
@@ -176,6 +178,7 @@ class Page:
             if told.get("id") == self._number:
                 assert "error" not in told, told
                 return told["result"]
+            self.events.append(told)
 
     def run(self, script):
         """The value of a piece of JavaScript, awaited if it is a promise."""
