@@ -25,7 +25,7 @@ MODELS = (
 #: Of a hundred answers; the rest are healthy.
 FAULTS = {
     "rate_limit": 6, "unavailable": 4, "drop": 6, "reset": 4, "stall": 3, "malformed": 2,
-    "heartbeats": 4, "error": 3, "slow": 3, "truncated": 2, "unauthorized": 2, "html": 1,
+    "heartbeats": 4, "error": 3, "slow": 3, "truncated": 2, "unauthorized": 3, "html": 1,
 }  # fmt: skip
 WORKERS = 6
 #: Seconds that a worker rests between two streams, and that pass between two events, at most.
