@@ -10,6 +10,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# No test depends on the machine's speed, and none on luck: STREAMSAFE_EXPLORE=1 has examples that
+# were never tried.
+settings.register_profile(
+    "streamsafe",
+    deadline=None,
+    derandomize=not os.environ.get("STREAMSAFE_EXPLORE"),
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("streamsafe")
 
 #: Threads that outlive a stream on purpose: shared by the process, and gone when idle.
 SHARED = ("streamsafe-watchdog", "streamsafe-teller")

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from hypothesis import HealthCheck, settings
 
 from streamsafe.engine.accumulator import Accumulator
 from streamsafe.limits import Limits
@@ -17,12 +16,6 @@ from streamsafe.wire import sniff
 from streamsafe.wire.jsonarray import JSONArrayFramer
 from streamsafe.wire.ndjson import NDJSONFramer
 from streamsafe.wire.sse import SSEFramer
-
-# No test depends on the machine's speed.
-settings.register_profile(
-    "slow machines", deadline=None, suppress_health_check=[HealthCheck.too_slow]
-)
-settings.load_profile("slow machines")
 
 SAMPLES = Path(__file__).parent.parent / "samples"
 FRAMERS = {"sse": SSEFramer, "ndjson": NDJSONFramer, "json": JSONArrayFramer}
