@@ -37,6 +37,7 @@ from streamsafe.errors import (
     StreamInterruptedError,
     StreamTimeoutError,
 )
+from streamsafe.events import EventStream
 from streamsafe.handle import StreamHandle
 from streamsafe.limits import Limits
 from streamsafe.models import (
@@ -66,6 +67,7 @@ __all__ = [
     "ConnectError",
     "ConnectionDroppedError",
     "ContextLengthError",
+    "EventStream",
     "IncompleteStreamError",
     "LimitExceededError",
     "Limits",
