@@ -2,11 +2,12 @@
 
 ::
 
-    from streamsafe.notebook import show
+    from streamsafe.notebook import live, show
 
     stream = session.stream("Tell me a story")
     show(stream)
     stream.completion          # what came, also after the stop button was pressed
+    live(monitor)              # all streams, painted anew while other cells run
 
 Here lives the showing alone. How a completion, a monitor and a debugger look at the end of a cell
 is told by themselves (``_repr_html_``).
@@ -19,7 +20,7 @@ import html
 import sys
 import threading
 import time
-from typing import Any, Optional
+from typing import Any, Optional, Protocol
 
 from streamsafe.errors import ConfigurationError
 from streamsafe.models import Chunk
@@ -56,6 +57,62 @@ def show(stream: Stream, *, markdown: bool = True, every: float = 0.1) -> None:
         raise
     finally:
         view.end()
+
+
+def live(monitor: Shown, *, every: float = 1.0) -> Live:
+    """Show a ``StreamMonitor`` (or ``SharedFigures``) below this cell, painted anew ``every`` so
+    many seconds (> 0) while later cells run, until ``stop()`` or the kernel's end.
+
+    In Jupyter alone: elsewhere a ConfigurationError that names ``streamsafe top``.
+    """
+    if not every > 0:
+        raise ConfigurationError(f"every={every!r}: expected seconds > 0")
+    if not _in_kernel():
+        raise ConfigurationError(
+            "live() shows its figures in Jupyter, and this is no kernel",
+            hint="streamsafe top shows them in a terminal, streamsafe dashboard in a browser",
+        )
+    return Live(monitor, every)
+
+
+class Shown(Protocol):
+    """What can be shown live."""
+
+    def _repr_html_(self) -> str: ...
+
+
+class Live:
+    """A picture that is painted anew by a thread of its own."""
+
+    def __init__(self, monitor: Shown, every: float) -> None:
+        from IPython.display import display
+
+        self._monitor = monitor
+        self._every = every
+        self._handle = display(self._picture(), raw=True, display_id=True)
+        self._over = threading.Event()
+        context = contextvars.copy_context()  # by which the kernel knows the cell
+        # A daemon: a kernel that ends does not wait for it.
+        self._thread = threading.Thread(
+            target=context.run, args=(self._paint_on,), name="streamsafe-live", daemon=True
+        )
+        self._thread.start()
+
+    def stop(self) -> None:
+        """The last picture stays."""
+        self._over.set()
+        self._thread.join()
+
+    def __repr__(self) -> str:
+        return "painted anew until stop()" if self._thread.is_alive() else "stopped"
+
+    def _paint_on(self) -> None:
+        while not self._over.wait(self._every):
+            self._handle.update(self._picture(), raw=True)
+        self._handle.update(self._picture(), raw=True)
+
+    def _picture(self) -> dict[str, Any]:
+        return {"text/plain": repr(self._monitor), "text/html": self._monitor._repr_html_()}
 
 
 def _in_kernel() -> bool:

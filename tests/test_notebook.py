@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from streamsafe import ConfigurationError, StreamSession
-from streamsafe.notebook import show
+from streamsafe.monitor import StreamMonitor
+from streamsafe.notebook import live, show
 from streamsafe.testing import FaultServer, openai_chat, stream
 
 SETUP = """
@@ -67,6 +68,17 @@ from streamsafe.debug import StreamDebugger
 debugger = StreamDebugger()
 server.expect(reply(503), stream(openai_chat("A <b>story</b>")))
 display(session.complete("Hi", observers=[debugger]), debugger)
+""",
+    "live": """
+from threading import Event
+from streamsafe.monitor import StreamMonitor
+from streamsafe.notebook import live
+monitor = StreamMonitor()
+view = live(monitor, every=0.01)
+server.expect(stream(openai_chat("A story")))
+session.complete("Hi", observers=[monitor])
+view.stop()
+print(view)
 """,
     "end": "server.stop()",
 }
@@ -142,6 +154,13 @@ def test_completions_and_debuggers_show_themselves(outputs: dict[str, Any]) -> N
 
 
 @pytest.mark.slow
+def test_a_monitor_is_shown_live_while_streams_run(outputs: dict[str, Any]) -> None:
+    shown, printed = outputs["live"]
+    assert "100 %" in text_of(shown["data"]["text/html"])
+    assert text_of(printed["text"]) == "stopped\n"
+
+
+@pytest.mark.slow
 def test_the_example_runs(tmp_path: Path) -> None:
     for needed in ("nbclient", "nbformat", "ipykernel"):
         pytest.importorskip(needed)
@@ -161,4 +180,6 @@ def test_outside_of_a_notebook_it_is_printed(capsys: pytest.CaptureFixture[str])
             show(session.stream("Hi"))
             with pytest.raises(ConfigurationError, match="every=0"):
                 show(session.stream("Hi"), every=0)
+    with pytest.raises(ConfigurationError, match="streamsafe top"):
+        live(StreamMonitor())
     assert capsys.readouterr().out == "The quick fox\n"

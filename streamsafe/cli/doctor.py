@@ -18,7 +18,6 @@ from typing import Any
 
 from streamsafe.cli import FAILED, OK, WARNED
 from streamsafe.cli.style import Style
-from streamsafe.debug.report_text import plain
 from streamsafe.doctor.checks import Check
 from streamsafe.doctor.checkup import (
     FIRST_TOKEN,
@@ -31,6 +30,7 @@ from streamsafe.doctor.checkup import (
     target_of,
 )
 from streamsafe.errors import ConfigurationError
+from streamsafe.observe.words import plain
 
 _CODES = {"error": FAILED, "warning": WARNED}
 

@@ -11,8 +11,8 @@ import math
 from collections.abc import Iterator
 from typing import Optional
 
-from streamsafe.debug.finding import seconds
 from streamsafe.debug.timeline import Mark, Read, Timeline, Try
+from streamsafe.observe.words import seconds
 
 #: The picture's own units, about a pixel on a desktop.
 WIDTH, LEFT, RIGHT, TOP = 840, 86, 24, 20

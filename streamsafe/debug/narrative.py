@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Optional
 
-from streamsafe.debug.finding import Finding, seconds, size
+from streamsafe.debug.finding import Finding
 from streamsafe.debug.logbook import merged
 from streamsafe.debug.timeline import Mark, Read, Step, Timeline
+from streamsafe.observe.words import seconds, size
 
 #: Lines of a timeline that a reader still reads; the middle is left out where there are more.
 MAX_LINES = 120

@@ -16,7 +16,7 @@ from streamsafe.debug import drawing
 from streamsafe.debug.analysis import Figures, Spread
 from streamsafe.debug.case import Case
 from streamsafe.debug.diagnosis import diagnose
-from streamsafe.debug.finding import Finding, seconds, size
+from streamsafe.debug.finding import Finding
 from streamsafe.debug.narrative import (
     collapsed,
     complaint,
@@ -26,8 +26,8 @@ from streamsafe.debug.narrative import (
     said,
     verdict_word,
 )
-from streamsafe.debug.report_text import plain
 from streamsafe.debug.timeline import Timeline, Try
+from streamsafe.observe.words import plain, seconds, size
 
 #: What is drawn, and in which class of the style sheet.
 _LEGEND = (

@@ -14,7 +14,7 @@ from typing import Optional
 from streamsafe.debug.analysis import Spread
 from streamsafe.debug.case import Case
 from streamsafe.debug.diagnosis import diagnose
-from streamsafe.debug.finding import Finding, seconds, size
+from streamsafe.debug.finding import Finding
 from streamsafe.debug.narrative import (
     collapsed,
     complaint,
@@ -25,6 +25,7 @@ from streamsafe.debug.narrative import (
     verdict_word,
 )
 from streamsafe.debug.timeline import Fault, Timeline, Try
+from streamsafe.observe.words import plain, seconds, size
 
 WIDTH = 80
 
@@ -44,11 +45,6 @@ def report(case: Case) -> str:
         _section("DIAGNOSIS", _diagnosis(case.timeline, findings)),
     ]
     return "\n\n".join("\n".join(lines) for lines in sections if lines) + "\n"
-
-
-def plain(text: str) -> str:
-    """Without control characters: what a server sends must not steer a terminal."""
-    return "".join(char if char.isprintable() else " " for char in text)
 
 
 def _section(title: str, lines: Sequence[str]) -> list[str]:

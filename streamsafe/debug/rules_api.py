@@ -6,8 +6,9 @@ import re
 from collections.abc import Mapping
 
 from streamsafe.debug.case import Case
-from streamsafe.debug.finding import Rule, TryRule, seconds
+from streamsafe.debug.finding import Rule, TryRule
 from streamsafe.debug.timeline import Fault, Try
+from streamsafe.observe.words import seconds
 
 #: Headers that say how near a limit is: x-ratelimit-remaining-tokens, anthropic-ratelimit-…,
 #: ratelimit (RFC draft), retry-after, retry-after-ms, x-should-retry.

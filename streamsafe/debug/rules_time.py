@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from streamsafe.debug.case import Case
-from streamsafe.debug.finding import Rule, TryRule, seconds
+from streamsafe.debug.finding import Rule, TryRule
 from streamsafe.debug.timeline import Read, Timeline, Try
+from streamsafe.observe.words import seconds
 
 #: An answer "all at once": so many events, at least so many in a read, within this part of the
 #: wait before them. Fast hardware (2,000 tokens/s) still sends them one by one.

@@ -6,8 +6,9 @@ import re
 from typing import NamedTuple
 
 from streamsafe.debug.case import Case
-from streamsafe.debug.finding import Rule, TryRule, seconds
+from streamsafe.debug.finding import Rule, TryRule
 from streamsafe.debug.timeline import Fault, Try
+from streamsafe.observe.words import seconds
 
 
 class KnownLimit(NamedTuple):

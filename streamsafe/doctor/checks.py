@@ -11,10 +11,11 @@ from typing import Callable, NamedTuple, Optional
 from urllib.parse import urlsplit
 
 from streamsafe.debug.analysis import Figures, analyse
-from streamsafe.debug.finding import SEVERITIES, Finding, seconds
+from streamsafe.debug.finding import SEVERITIES, Finding
 from streamsafe.debug.masking import Masker
 from streamsafe.debug.narrative import complaint
 from streamsafe.debug.timeline import Timeline, Try
+from streamsafe.observe.words import seconds
 
 #: The steps of a call, in their order, and the rules that speak of each.
 STEPS: dict[str, tuple[str, ...]] = {
