@@ -17,6 +17,7 @@ from benchmarks.workloads.w2 import percentiles
 TITLE = "streams at once in threads, CPU an event"
 UNIT = "µs"
 
+
 def cases(size: Size) -> list[Case]:
     """200 streams of 20 events/s and 1,000 of 5: more than about 5,000 a second in all, and what is
     measured is how threads wait for the interpreter's lock. The short way has shorter streams."""
@@ -34,7 +35,7 @@ def cases(size: Size) -> list[Case]:
 
 
 def measure(job: Job) -> dict[str, Any]:
-    """CPU of all the threads' reading while all are there, of their beginnings and of their ends."""
+    """CPU of all the threads' reading while all are there; of their beginnings, of their ends."""
     streams = job.arguments["streams"]
     readers = [Reader(job, looks=not number) for number in range(streams)]
     gc.collect()
