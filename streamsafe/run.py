@@ -1,8 +1,8 @@
 """Run: the life of one stream, over as many attempts as it takes.
 
-Here lives THE loop over attempts: retry, resume, fallbacks, the total deadline and the verdict.
-What an attempt does is in ``engine.attempt``; the decisions are taken by ``engine.retry`` and
-``engine.resume``; what the program holds in its hands is ``stream.Stream``.
+Here lives THE loop over attempts, the total deadline and the verdict. What an attempt does is in
+``engine.attempt``; what is asked for next, and of whom, is the ``course``'s; what the program holds
+in its hands is ``stream.Stream``.
 """
 
 from __future__ import annotations
@@ -11,22 +11,18 @@ import threading
 from collections.abc import Generator, Iterator, Mapping
 from typing import Any, Optional
 
-from streamsafe.engine import resume, watchdog
+from streamsafe.course import Course, Received
+from streamsafe.engine import watchdog
 from streamsafe.engine.accumulator import FOLD, Accumulator, estimate_usage
 from streamsafe.engine.attempt import Attempt, Terms
 from streamsafe.engine.joint import Joint
-from streamsafe.engine.retry import Decision
 from streamsafe.engine.rhythm import Rhythm
 from streamsafe.engine.timing import Deadline
 from streamsafe.errors import (
-    APIError,
-    ConfigurationError,
-    IncompleteStreamError,
     LimitExceededError,
     ResumeError,
     StreamCancelledError,
     StreamingError,
-    StreamTimeoutError,
 )
 from streamsafe.journal.base import Saved
 from streamsafe.keeper import Keeper
@@ -52,13 +48,6 @@ from streamsafe.models import (
 )
 from streamsafe.notices import Notices, ProgramError
 from streamsafe.setup import Route, Setup
-
-#: A server that has let the events go is asked whether the answer is done after 1 s, 2 s, 4 s ...
-#: and then every 15 s: OpenAI's own example polls every 2 s, and an attempt is an attempt.
-POLL_BASE, POLL_CAP = 1.0, 15.0
-
-#: Rungs of what the server keeps of one answer.
-KEPT = ("cursor", "poll")
 
 #: How often a cancel token of the program's own kind is looked at, in seconds.
 TOKEN_LOOK = 0.1
@@ -98,19 +87,12 @@ class Run:
         self._folding = threading.Lock()
         self._rhythm: Optional[Rhythm] = None
         self._deadline = Deadline(None, setup.clock)
-        self._routes = list(setup.routes)
-        self._plan = resume.Plan(setup.call)
-        self._made = 0  # attempts, those of an earlier process included
+        self._course = Course(setup)
         self._state: Mapping[str, Any] = {}
         self._attempt: Optional[Attempt] = None
         self._recorded = True
         self._chars_before = 0
         self._waited = 0.0
-        self._failures = 0
-        self._polls = 0
-        self._hop: Optional[resume.Plan] = None  # the part of an answer that is asked for now
-        self._hop_chars = 0
-        self._lapsed: set[str] = set()  # rungs that the server has let go, for this answer alone
         self._malformed = 0
         self._seams: list[Seam] = []
         self._spent: Optional[Usage] = None
@@ -121,7 +103,7 @@ class Run:
         """Begin where a journal says that another process was."""
         for chunk in saved.chunks:
             self._accumulator.add(chunk)
-        self._made, self._state = saved.attempts, saved.state
+        self._course.made, self._state = saved.attempts, saved.state
         self.records = list(saved.records)
         for record in saved.records:
             self._spent = _sum(self._spent, record.usage)
@@ -161,9 +143,9 @@ class Run:
                 outcome=outcome,
                 usage=usage,
                 usage_total=self._spent if self._recorded else _sum(self._spent, usage),
-                model=(decoder and decoder.model) or self._route.model,
+                model=(decoder and decoder.model) or self._course.route.model,
                 id=decoder and decoder.id,
-                provider=self._route.provider.name,
+                provider=self._course.route.provider.name,
                 provider_state=self._state if decoder is None else decoder.state,
                 seams=tuple(self._seams),
                 attempts=tuple(self.records),
@@ -174,21 +156,17 @@ class Run:
         message = decoder.message(completion) if decoder is not None else None
         return completion if message is None else completion.replace(message=message)
 
-    @property
-    def _route(self) -> Route:
-        return self._routes[0]
-
     def _usage(self) -> Optional[Usage]:
         """What the current attempt cost: as the server says, else a guess from the lengths."""
         if self._accumulator.usage is not None:
             return self._accumulator.usage
-        attempt, joint = self._attempt, self._plan.joint
+        attempt, joint = self._attempt, self._course.plan.joint
         if attempt is None or attempt.status is None or attempt.status >= 300:
             return None  # a request that was refused costs nothing
         written = self._written() - self._chars_before
         if joint is not None:
             written += joint.discarded
-        return estimate_usage(_chars(self._plan.call), written) if written > 0 else None
+        return estimate_usage(_chars(self._course.plan.call), written) if written > 0 else None
 
     # -- the generator's body, on the reading thread -------------------------------------------
 
@@ -225,10 +203,10 @@ class Run:
         self._deadline = Deadline(setup.timeouts.total, setup.clock)
         if setup.cancel is not None:
             watchdog.watch(watchdog.now(), self._look_at_token)
-        route, saved = self._route, setup.saved
-        if saved is None:
-            keys = [route.target.api_key for route in self._routes if route.target.api_key]
-            self._keeper.begin(setup.call, route.provider.name, {"resume": setup.resume}, keys)
+        route = self._course.route
+        if setup.saved is None:
+            settings = {"resume": setup.resume}
+            self._keeper.begin(setup.call, route.provider.name, settings, self._course.keys)
         self._notices.tell(Started, setup.clock.wall(), route.provider.name, route.model)
 
     def _attempts(self) -> Iterator[Chunk]:
@@ -238,10 +216,11 @@ class Run:
                 # The process died between the answer's end and the journal's.
                 self._complete(self._outcome())
                 return
-            self._plan = self._planned(self.completion(), self._made + 1)
-            if self._plan.refusal:
+            self._course.resumed(self._received())
+            refusal = self._course.plan.refusal
+            if refusal:
                 raise ResumeError(
-                    f"stream {self.setup.stream_id!r} can't be gone on with: {self._plan.refusal}"
+                    f"stream {self.setup.stream_id!r} can't be gone on with: {refusal}"
                 )
         while True:
             attempt = self._new_attempt()
@@ -260,26 +239,25 @@ class Run:
                 raise
             if attempt.decoder.continuation is None:
                 break
-            self._follow(attempt)
+            self._record("complete")
+            self._waited = 0.0
+            self._course.follow(attempt.decoder.continuation, self._written())
         verdict = self._outcome()
         self._record(verdict.value)
         self._keeper.finish()
         self._complete(verdict)
 
     def _new_attempt(self) -> Attempt:
-        route, call = self._route, self._plan.call
+        route, call = self._course.route, self._course.plan.call
         attempt = Attempt(
             self._terms(route),
             route.provider.request(call, route.target),
             route.provider,
             route.provider.decoder(call),
-            self._made + 1,
+            self._course.made + 1,
             self._waited,
         )
-        self._made += 1
-        if self._plan.how not in KEPT:
-            self._lapsed.clear()  # the server begins, and keeps, an answer anew
-            self._polls = 0
+        self._course.begins()
         self._accumulator.usage = None
         self._chars_before = self._written()
         self._recorded = False
@@ -311,7 +289,7 @@ class Run:
         """One attempt's chunks: joined, gathered, told, handed out. The hot loop."""
         rhythm, accumulator, keeper = self._rhythm, self._accumulator, self._keeper
         on_token, limit = self.setup.callbacks.on_token, self.setup.limits.max_text_chars
-        text, joint = accumulator.first_text, self._plan.joint
+        text, joint = accumulator.first_text, self._course.plan.joint
         add, pieces = text.add, text.pieces
         for chunks in attempt.chunks() if joint is None else self._joined(attempt, joint):
             if keeper.keeps:
@@ -319,7 +297,7 @@ class Run:
             if attempt.brought_content:
                 rhythm.content(attempt.read_at, attempt.held)  # type: ignore[union-attr]
                 if joint is None:
-                    self._failures = 0
+                    self._course.progress()
             for chunk in chunks:
                 if chunk[0] == "text" and not chunk[6]:
                     add(chunk[1])
@@ -358,7 +336,7 @@ class Run:
             chunks = joint.feed(chunks)
             self._note_seam(joint)
             if any(chunk.kind in CONTENT_KINDS for chunk in chunks):
-                self._failures = 0
+                self._course.progress()
             yield chunks
         if attempt.decoder.continuation is None:
             yield joint.end()
@@ -374,121 +352,23 @@ class Run:
     def _after(self, error: StreamingError) -> None:
         """Decide, tell, wait: the plan is then that of the next attempt; or raise the error."""
         callbacks = self.setup.callbacks
-        number = self._made + 1
-        error.partial = partial = self.completion()
-        plan, decision = self._next(error, partial, number)
+        received = self._received()
+        error.partial = received.partial
+        decision = self._course.after(error, received, self._deadline)
         error.will_retry = decision.retry
         record = self._record("failed", error)
-        self._attach(error, partial)
+        self._attach(error, received.partial)
         self._notices.call(callbacks.on_error, error)
         if not decision.retry:
             raise error
-        self._plan = plan
+        self._course.go_on()
+        number = self._course.made + 1
         self._notices.tell(Retrying, number, error, decision.delay, decision.reason)
         self._notices.call(callbacks.on_retry, record)
         self._wait(decision.delay)
 
-    def _next(
-        self, error: StreamingError, partial: Completion, number: int
-    ) -> tuple[resume.Plan, Decision]:
-        """The way on and whether it is taken: mend, switch the rung, or fall back."""
-        setup = self.setup
-        if self._was_barred(error):
-            plan = self._planned(partial, number)
-            return plan, Decision(not plan.refusal, 0.0, "the model refuses to be continued so")
-        plan = self._planned(partial, number)
-        wait = min(POLL_CAP, POLL_BASE * 2**self._polls)
-        if self._may_ask_again(error, wait):
-            self._polls += 1
-            return plan, Decision(True, wait, "the server is still at it")
-        self._failures += 1
-        decision = Decision(False, 0.0, plan.refusal)
-        if not plan.refusal:
-            decision = setup.retry.decide(
-                error,
-                failures=self._failures,
-                attempts=self._made,
-                elapsed=self._deadline.elapsed(),
-                remaining=self._deadline.remaining(),
-                random=setup.random,
-            )
-        if not decision.retry and self._may_fall_back(error):
-            fallen = self._fall_back(partial, number)
-            if fallen is not None:
-                return fallen, Decision(True, 0.0, f"fallback: {self._route.provider.name}")
-        return plan, decision
-
-    def _planned(self, partial: Completion, number: int) -> resume.Plan:
-        if self._hop is not None and self._written() == self._hop_chars:
-            return self._hop  # nothing came of it yet
-        route, model = self._route, self._route.model
-        return resume.plan(
-            self.setup.resume,
-            (route.call or self.setup.call).replace(model=model),
-            partial,
-            self._accumulator.has_content,
-            route.provider,
-            number,
-            frozenset(self._lapsed.union(rung for name, rung in route.barred if name == model)),
-        )
-
-    def _was_barred(self, error: StreamingError) -> bool:
-        """The server refused the way of going on itself: that is learnt, and is no failure."""
-        how = self._plan.how
-        if isinstance(error, APIError) and error.in_stream:
-            self._lapsed.update(KEPT)  # what the server keeps is the failure
-        if how not in (*KEPT, "prefill") or not isinstance(error, APIError):
-            return False
-        if error.in_stream or error.status not in (400, 404, 410, 422):
-            return False
-        if how == "prefill":
-            self._route.barred.add((self._route.model, how))
-        else:
-            self._lapsed.add(how)
-        return True
-
-    def _may_ask_again(self, error: StreamingError, wait: float) -> bool:
-        """The whole answer was asked for, and there is none yet: no failure either."""
-        if self._plan.how != "poll" or not isinstance(error, IncompleteStreamError):
-            return False
-        left = self._deadline.remaining()
-        return self._made < self.setup.retry.max_attempts and (left is None or wait < left)
-
-    def _may_fall_back(self, error: StreamingError) -> bool:
-        if len(self._routes) < 2 or isinstance(error, (LimitExceededError, ConfigurationError)):
-            return False
-        if isinstance(error, StreamTimeoutError) and error.clock == "total":
-            return False
-        return not self._accumulator.has_content or self.setup.resume == "continue"
-
-    def _fall_back(self, partial: Completion, number: int) -> Optional[resume.Plan]:
-        """The plan for the next route that can take the answer on; None if there is none."""
-        while len(self._routes) > 1:
-            del self._routes[0]
-            self._failures, self._hop = 0, None
-            plan = self._planned(partial, number)
-            if not plan.refusal:
-                return plan
-        return None
-
-    def _follow(self, attempt: Attempt) -> None:
-        """The API itself says that the answer goes on in another request."""
-        self._record("complete")
-        extra = {**self._plan.call.extra, **(attempt.decoder.continuation or {})}
-        # What is left to compare with an answer before, is left to the next part.
-        self._plan = self._hop = resume.Plan(
-            self._plan.call.replace(extra=extra), self._plan.joint, how="follow"
-        )
-        self._hop_chars = self._written()
-        self._waited = 0.0
-        if self._made >= self.setup.retry.max_attempts:
-            raise LimitExceededError(
-                "max_attempts",
-                self._made + 1,
-                self.setup.retry.max_attempts,
-                "the answer",
-                "RetryPolicy",
-            )
+    def _received(self) -> Received:
+        return Received(self.completion(), self._accumulator.has_content, self._written())
 
     def _wait(self, seconds: float) -> None:
         self.status = "retrying"
@@ -500,12 +380,12 @@ class Run:
         self._waited = self.setup.clock.now() - began
 
     def _record(self, outcome: str, error: Optional[BaseException] = None) -> AttemptRecord:
-        attempt, joint, usage = self._attempt, self._plan.joint, self._usage()
+        attempt, joint, usage = self._attempt, self._course.plan.joint, self._usage()
         assert attempt is not None  # there is one whenever an attempt has ended
         record = attempt.record(
             outcome,
             error,
-            model=attempt.decoder.model or self._route.model,
+            model=attempt.decoder.model or self._course.route.model,
             usage=usage,
             discarded=joint.discarded if joint is not None else 0,
         )

@@ -451,7 +451,7 @@ def test_a_background_response_is_taken_up_behind_its_last_event(server):
 
 
 def test_where_the_window_is_over_the_response_is_polled_until_it_is_done(server, monkeypatch):
-    monkeypatch.setattr("streamsafe.run.POLL_BASE", 0.01)
+    monkeypatch.setattr("streamsafe.course.POLL_BASE", 0.01)
     gone = reply(404, json={"error": {"message": "no longer streamable", "code": "not_found"}})
     server.expect(
         stream(PART1, then=rst()), gone, *[document("in_progress")] * 5,
