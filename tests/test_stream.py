@@ -434,11 +434,13 @@ def test_a_program_that_holds_a_chunk_trips_nothing(server):
     timeouts = Timeouts(first_token=0.05, inactivity=0.05, stall=0.05, warn_after=0.05)
     # The limits' clock turns in the program's time alone: a server under load trips none either.
     clock, stalls, seen = FakeClock(), [], ""
-    answer = session(server, clock=clock).stream("Hi", timeouts=timeouts, on_stall=stalls.append)
+    asking = session(server, clock=clock, retry=0)
+    answer = asking.stream("Hi", timeouts=timeouts, on_stall=stalls.append)
     for place, chunk in enumerate(answer):
         if place in (0, 2):
-            clock.advance(100)
-            time.sleep(0.2)  # the watchdog looks meanwhile
+            for _ in range(2):  # bytes that wait unread have the limit once more
+                clock.advance(50)
+                time.sleep(0.15)  # the watchdog looks meanwhile
         seen += chunk.text
     assert seen == TEXT and stalls == []
     assert answer.completion.timings.held == 200
