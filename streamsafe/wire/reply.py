@@ -93,6 +93,10 @@ class HttpResponse:
         sock = getattr(getattr(self._raw, "connection", None), "sock", None)
         if sock is None:
             return  # already in the pool, or closed by the answer's end
+        answer = getattr(self._raw, "_fp", None)
+        if type(answer) is Answer and answer.isclosed():
+            self._next()  # the end was there: urllib3 alone is still to be told
+            return
         end, left = time.monotonic() + DRAIN_SECONDS, DRAIN_BYTES
         while left > 0:
             seconds = end - time.monotonic()
