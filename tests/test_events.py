@@ -162,8 +162,8 @@ def test_what_never_comes_back_is_given_up(server, session):
 
 
 def test_heartbeats_keep_a_quiet_source_alive_and_silence_does_not(server, session):
-    timeouts = Timeouts(first_token=0.5, inactivity=0.3, stall=0.3)
-    server.expect(stream(heartbeats(10, 0.06), event(1), then=stall()), GONE)
+    timeouts = Timeouts(first_token=2, inactivity=0.8, stall=0.8)
+    server.expect(stream(heartbeats(8, 0.15), event(1), then=stall()), GONE)
     assert ids(session.events(server.url, timeouts=timeouts)) == ["1"]
     assert server.requests[0].client_gone.wait(PATIENCE)
 

@@ -105,7 +105,7 @@ def test_a_cut_body_is_a_dropped_connection_with_all_that_came(server, end):
 @pytest.mark.parametrize("end", [fin(), rst(), stall()], ids=["fin", "rst", "stall"])
 def test_after_the_finish_neither_a_cut_nor_silence_is_an_error(server, end):
     finished = EVENTS[:-1] if EVENTS[-1].startswith(b"data: [DONE]") else EVENTS
-    server.expect(stream(finished, then=end))
+    server.expect(stream(b"".join(finished), then=end))  # at once: no gap to trip a clock
     answer = session(server, timeouts=Timeouts(inactivity=0.2)).stream("Hi")
     assert answer.until_done().text == TEXT
     assert answer.completion.outcome is Outcome.COMPLETE
