@@ -30,7 +30,9 @@ class Scope:
 
     def __init__(self) -> None:
         self.cause: Optional[BaseException] = None
-        self._lock = threading.Lock()  # guards cause, _fd, _wake and _callback
+        # Guards cause, _fd, _wake and _callback. Reentrant: a signal's handler that cancels runs
+        # on the reading thread, wherever that is.
+        self._lock = threading.RLock()
         # The duplicate is kept as an int: a socket object made from it would, under
         # socket.setdefaulttimeout(), flip O_NONBLOCK on the description that the reader uses.
         self._fd: Optional[int] = None

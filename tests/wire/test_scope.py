@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import threading
 from collections.abc import Iterator
@@ -50,6 +51,18 @@ def test_a_connection_attached_too_late_is_shut_at_once(pair: Any, scope: Scope)
     scope.abort(CAUSE)
     scope.attach(pair[0])
     assert pair[0].recv(1) == b""
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGUSR1"), reason="no such signal here")
+def test_a_signals_handler_may_abort_wherever_the_reader_is(pair: Any, scope: Scope) -> None:
+    scope.attach(pair[0])
+    before = signal.signal(signal.SIGUSR1, lambda *_: scope.abort(CAUSE))
+    try:
+        with scope._lock:
+            os.kill(os.getpid(), signal.SIGUSR1)
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    assert scope.cause is CAUSE and pair[0].recv(1) == b""
 
 
 def test_the_first_cause_stays(scope: Scope) -> None:
