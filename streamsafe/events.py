@@ -138,7 +138,7 @@ class _State:
         self.source = source
         self.last_event_id = source.last_event_id
         # Guards _cancelled and _attempt: one that begins while a cancel comes must not be missed.
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._cancelled: Optional[StreamCancelledError] = None
         self._attempt: Optional[Attempt] = None
         self._wake = threading.Event()

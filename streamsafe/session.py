@@ -124,7 +124,8 @@ class StreamSession:
 
         ``prompt_or_messages``: a str, or OpenAI-style messages; or None with ``body``, the request
         in the provider's own words, passed through untouched. ``parameters`` go into the body
-        (``max_tokens``, ``temperature``, ``tools`` …).
+        (``max_tokens``, ``temperature``, ``tools`` …); None leaves one out, be it a default of the
+        session's.
 
         Callbacks run on the thread that reads: ``on_token(text)``; ``on_error(error)`` for each
         failure, also one that is then retried (``error.will_retry``); ``on_retry(attempt)`` with
@@ -424,5 +425,11 @@ class StreamSession:
             if prompt is not None:
                 raise ConfigurationError("give a prompt or messages, or body=, not both")
             body = checked.body(body)
-            return Call((), model or body.get("model") or self.model, parameters, body)
-        return Call(as_messages(prompt), model or self.model, {**self.defaults, **parameters})
+            return Call((), model or body.get("model") or self.model, _given(parameters), body)
+        asked = _given({**self.defaults, **parameters})
+        return Call(as_messages(prompt), model or self.model, asked)
+
+
+def _given(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Those that have a value: None is what programs pass on where they were given nothing."""
+    return {name: value for name, value in parameters.items() if value is not None}

@@ -36,6 +36,14 @@ def test_defaults_go_into_each_request_and_can_be_overridden(server):
     assert server.requests[1].json["model"] == "m"
 
 
+def test_a_parameter_that_is_none_is_left_out(server):
+    session(server, temperature=0.5, stop=None).complete("Hi", temperature=None, seed=None, n=0)
+    body = server.requests[0].json
+    assert not {"temperature", "stop", "seed"} & set(body) and body["n"] == 0
+    session(server).complete(body={**body, "stop": None}, seed=None)
+    assert server.requests[1].json == {**body, "stop": None}
+
+
 def test_a_body_of_the_providers_own_goes_through_untouched(server):
     body = {"model": "x", "messages": [{"role": "user", "content": "Hi"}], "odd": {"a": [1]}}
     session(server, temperature=0.5).complete(body=body)
