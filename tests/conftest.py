@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 import threading
 import time
 from collections.abc import Iterator
@@ -21,6 +22,11 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("streamsafe")
+
+# A shell starts what stands before "&" with SIGINT ignored, which all children would inherit; tests
+# that press Ctrl-C on them would wait for ever.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 #: Threads that outlive a stream on purpose: shared by the process, and gone when idle.
 SHARED = ("streamsafe-watchdog", "streamsafe-teller")
