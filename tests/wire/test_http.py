@@ -199,6 +199,7 @@ def test_a_hook_that_raises_for_status_leaves_the_status_to_the_provider(
     response = client.open(serve(handler).url)
     assert response.status == 429
     assert response.read() == b"{}"
+    response.finish()
 
 
 def test_what_another_hook_raises_reaches_the_caller(serve: Serve, make_client: Any) -> None:
@@ -304,6 +305,7 @@ def test_an_error_status_is_a_response_with_its_body(serve: Serve, client: Any) 
     response = client.open(serve(handler).url)
     assert (response.status, response.headers["x-request-id"]) == (401, "r1")
     assert response.read() == b'{"error": 1}'
+    response.finish()
 
 
 def test_early_hints_are_not_the_answer(serve: Serve, client: Any) -> None:
@@ -630,6 +632,7 @@ def test_a_post_never_becomes_a_get(status: str, serve: Serve, client: Any, aske
     assert response.headers["location"] == url
     assert response.read() == b"moved"
     assert seen == []
+    response.finish()
 
 
 def test_a_get_follows_where_a_post_does_not(serve: Serve, client: Any, asked: Any) -> None:
