@@ -75,7 +75,8 @@ class Run:
         self.cancelled: Optional[StreamCancelledError] = None
         # Guards cancelled, _attempt and final against each other: an attempt that begins
         # while a cancel comes must not be missed by it.
-        self._lock = threading.Lock()
+        # Reentrant: a signal's handler may cancel wherever the reader is.
+        self._lock = threading.RLock()
         self._wake = threading.Event()
         self._notices = Notices(
             setup.stream_id, setup.clock, setup.callbacks, setup.observers, self._fail
@@ -84,7 +85,7 @@ class Run:
         self._keeper = Keeper(setup.stream_id, setup.journal, setup.sink, claimed)
         self._accumulator = Accumulator(setup.keep)
         # Guards what the accumulator folds, which whoever asks for the completion does, too.
-        self._folding = threading.Lock()
+        self._folding = threading.RLock()
         self._rhythm: Optional[Rhythm] = None
         self._deadline = Deadline(None, setup.clock)
         self._course = Course(setup)
