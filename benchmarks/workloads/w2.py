@@ -10,7 +10,7 @@ from benchmarks.bodies import Spec
 from benchmarks.case import Case, Size
 from benchmarks.client import Job, check
 
-TITLE = "an event every 5 ms, time from the server's send to the program, median"
+TITLE = "an event every 5 ms, from send to program, calmest median"
 UNIT = "µs"
 
 PACE = 0.005
@@ -41,10 +41,10 @@ def measure(job: Job) -> dict[str, Any]:
     job.stream(take)
     used = usage.cpu() - before
     check(tokens, job.facts)
-    _, p99 = percentiles(waits)
+    p50, p99 = percentiles(waits)
     slices = [waits[at : at + SLICE] for at in range(0, len(waits) - SLICE + 1, SLICE)]
     calm = min(percentiles(some)[0] for some in slices)
-    return {"figure": calm, "p99 µs": p99, "CPU µs": used / len(tokens) * 1e6}
+    return {"figure": calm, "p50 µs": p50, "p99 µs": p99, "CPU µs": used / len(tokens) * 1e6}
 
 
 def percentiles(waits: list[int]) -> tuple[float, float]:

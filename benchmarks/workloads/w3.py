@@ -19,8 +19,8 @@ UNIT = "µs"
 
 
 def cases(size: Size) -> list[Case]:
-    """200 streams of 20 events/s and 1,000 of 5: more than about 5,000 a second in all, and what is
-    measured is how threads wait for the interpreter's lock. The short way has shorter streams."""
+    """200 and 1,000 streams of 20 events/s, and 1,000 of 5: 20,000 a second in all are more than
+    one core of a small machine can serve, whoever reads. The short way has shorter streams."""
     seconds = max(2.0, 20.0 * size.scale)
     return [
         Case(
@@ -30,7 +30,7 @@ def cases(size: Size) -> list[Case]:
             arguments={"streams": streams},
             seconds=60 + 3 * seconds,
         )
-        for streams, pace, goal in ((200, 0.05, 1.1), (1000, 0.2, 1.2))
+        for streams, pace, goal in ((200, 0.05, 1.1), (1000, 0.05, 1.2), (1000, 0.2, None))
     ]
 
 
