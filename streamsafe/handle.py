@@ -6,6 +6,7 @@ iterates the handle.
 
 from __future__ import annotations
 
+import os
 import threading
 from collections import deque
 from collections.abc import Iterator
@@ -24,12 +25,14 @@ class StreamHandle:
     is joined, and an iteration that begins late gets it as one chunk a kind.
 
     One iteration at a time; all methods may be called from any thread. The thread is daemonic: a
-    program that ends does not wait for a model.
+    program that ends does not wait for a model. It stays with its process: a forked child that
+    waits for one that has not ended gets a RuntimeError.
     """
 
     def __init__(self, stream: Stream, max_queue: int) -> None:
         self._stream = stream
         self._max = max_queue
+        self._process = os.getpid()
         # Guards all below; notified when the queue, the reader or the iteration changes.
         self._changed = threading.Condition()
         self._queue: deque[Chunk] = deque()
@@ -54,6 +57,7 @@ class StreamHandle:
 
     def done(self) -> bool:
         """True once the stream has ended, well or not."""
+        self._check_process()
         with self._changed:
             return self._ended()
 
@@ -69,6 +73,7 @@ class StreamHandle:
         ``timeout``: seconds, None = as long as it takes; TimeoutError when they are over (the
         stream goes on). What is not iterated meanwhile does not hold the stream up.
         """
+        self._check_process()
         with self._changed:
             if not self._changed.wait_for(self._ended, timeout):
                 raise TimeoutError(f"stream {self.stream_id} has not ended after {timeout} s")
@@ -88,6 +93,7 @@ class StreamHandle:
         For whoever has something else to do meanwhile, such as to tell a browser that the answer
         is still awaited.
         """
+        self._check_process()
         with self._changed:
             if self._iterating:
                 raise RuntimeError("this StreamHandle is being iterated already")
@@ -109,6 +115,10 @@ class StreamHandle:
                 self._changed.notify_all()
         if self._error is not None:
             raise self._error
+
+    def _check_process(self) -> None:
+        if self._process != os.getpid() and not self._ended():
+            raise RuntimeError("a StreamHandle's reader is in the process that made it, not here")
 
     def _take(self, timeout: Optional[float]) -> Optional[Chunk]:
         with self._changed:

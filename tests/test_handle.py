@@ -1,5 +1,6 @@
 """A stream read by a thread of its own."""
 
+import os
 import threading
 
 import pytest
@@ -131,3 +132,23 @@ def test_who_polls_is_told_that_nothing_has_come(server):
         if ticks == 3:
             server.gate("go").open()
     assert text == TEXT and ticks >= 3
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this platform")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_forked_child_is_told_that_the_reader_is_not_there(server):
+    server.expect(stream(EVENTS[:3], wait("go"), EVENTS[3:]))
+    handle = session(server).submit("Hi")
+    server.wait_for_request()
+    child = os.fork()
+    if child == 0:
+        told = 0
+        for ask in (handle.result, handle.done, lambda: next(iter(handle))):
+            try:
+                ask()
+            except RuntimeError:
+                told += 1
+        os._exit(told)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 3
+    server.gate("go").open()
+    assert handle.result(PATIENCE).text == TEXT
