@@ -21,10 +21,12 @@ PATIENCE = 10.0
 
 @pytest.fixture(scope="module", autouse=True)
 def site():
-    settings.configure(
-        ALLOWED_HOSTS=["*"], ROOT_URLCONF=URLs, MIDDLEWARE=["django.middleware.gzip.GZipMiddleware"]
-    )
-    django.setup()
+    if not settings.configured:  # a process has one Django; another test may have set it up
+        settings.configure(SECRET_KEY="k")
+        django.setup()
+    settings.ALLOWED_HOSTS = ["*"]
+    settings.ROOT_URLCONF = URLs
+    settings.MIDDLEWARE = ["django.middleware.gzip.GZipMiddleware"]
 
 
 class URLs:
