@@ -161,7 +161,7 @@ class Kept:
         again = isinstance(relayed, Stream) and not relayed.resumed and self._known()
         if relayed is not None and not again:
             self._handle = _read(relayed)
-            if not self.is_there():
+            if not self.is_there() and self._handle is not None:
                 self._handle.result()  # raises why
         return self._journal.info(self.stream_id).model
 
@@ -224,7 +224,8 @@ class Kept:
         try:
             handle.result()
         except ResumeError:
-            return not handle.stream.attempts and self._known()
+            # The other one's may be in the journal in a moment only: its name is held first.
+            return not handle.stream.attempts
         except BaseException:  # told by whoever asks for the verdict
             pass
         return False

@@ -10,6 +10,7 @@ import pytest
 
 from streamsafe import Chunk, ConfigurationError, Limits, RetryPolicy, StreamHandle
 from streamsafe.errors import StorageError, StreamCancelledError
+from streamsafe.journal import owner
 from streamsafe.testing import openai_chat, reply, rst, stall, stream, wait
 from streamsafe.web.relay import Relay
 
@@ -289,6 +290,30 @@ def test_two_that_ask_for_it_at_once_read_one_answer(
         read.wait_for(lambda got: got)
     model.gate("both").open()
     assert {text_of(read_events(read.join())) for read in reads} == {TEXT}
+    assert len(model.requests) == 1
+
+
+def test_one_that_comes_while_the_other_is_about_to_be_written_waits_for_it(
+    model, session, journal, read_events, reading, monkeypatch
+):
+    model.expect(stream(EVENTS))
+    holding, asked_again, hold = threading.Event(), threading.Event(), owner.hold
+
+    def held(*args):
+        if holding.is_set():
+            asked_again.set()
+            return hold(*args)
+        name = hold(*args)
+        holding.set()
+        asked_again.wait(10)  # the name is taken, and nothing is in the journal
+        return name
+
+    monkeypatch.setattr(owner, "hold", held)
+    asked = {"journal": journal, "stream_id": "river"}
+    first = reading(Relay(session.stream("Hi", **asked), keep_running=True))
+    assert holding.wait(10)
+    second = reading(Relay(session.stream("Hi", **asked), keep_running=True))
+    assert text_of(read_events(second.join())) == text_of(read_events(first.join())) == TEXT
     assert len(model.requests) == 1
 
 
