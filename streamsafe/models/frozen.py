@@ -14,7 +14,7 @@ _Self = TypeVar("_Self", bound="Frozen")
 class Frozen:
     """A value: set once in ``__init__`` through ``_set``, compared by its fields.
 
-    The fields are the names in ``__slots__`` of the class, in their order.
+    The fields are the names in ``__slots__`` of the class and of those it comes of, in their order.
     """
 
     __slots__: tuple[str, ...] = ()
@@ -25,11 +25,17 @@ class Frozen:
 
     def fields(self) -> dict[str, Any]:
         """The fields as a new dict, in their order."""
-        return {name: getattr(self, name) for name in self.__slots__}
+        kinds = reversed(type(self).__mro__)
+        names = [name for kind in kinds for name in kind.__dict__.get("__slots__", ())]
+        return {name: getattr(self, name) for name in names}
 
     def replace(self: _Self, **changes: Any) -> _Self:
         """A copy with some fields changed; a wrong name is a TypeError."""
         return type(self)(**{**self.fields(), **changes})
+
+    def __replace__(self: _Self, **changes: Any) -> _Self:
+        """For ``copy.replace`` (Python 3.13)."""
+        return self.replace(**changes)
 
     def __setattr__(self, name: str, value: Any) -> None:
         raise AttributeError(

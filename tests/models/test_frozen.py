@@ -1,6 +1,8 @@
 """Values are compared by their fields, and do not change."""
 
+import copy
 import pickle
+import sys
 
 import pytest
 
@@ -30,3 +32,21 @@ def test_a_value_is_changed_in_a_copy_alone():
     changed = timeouts.replace(total=5)
     assert (timeouts.total, changed.total) == (None, 5)
     assert pickle.loads(pickle.dumps(changed)) == changed
+
+
+class Patient(Timeouts):
+    """A program's own."""
+
+    __slots__ = ()
+
+
+def test_a_subclass_keeps_the_fields():
+    patient = Patient(total=5)
+    assert patient != Patient() and "total=5" in repr(patient)
+    for same in (pickle.loads(pickle.dumps(patient)), copy.deepcopy(patient), patient.replace()):
+        assert type(same) is Patient and same == patient and same.total == 5
+
+
+@pytest.mark.skipif(sys.version_info < (3, 13), reason="copy.replace is of Python 3.13")
+def test_the_library_can_change_a_copy():
+    assert copy.replace(Timeouts(), total=5) == Timeouts(total=5)
