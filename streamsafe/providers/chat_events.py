@@ -4,7 +4,8 @@ Here lives the decoder. The tolerances are those that servers call for: choices 
 content as a list, tool calls without an index, usage anywhere.
 
 Terminal rule: every choice seen (and as many as ``n`` asks for) has a finish reason, and no error
-was seen. ``[DONE]`` is neither needed nor enough: vLLM and TGI send it after an error.
+was seen. ``[DONE]`` is neither needed nor enough: vLLM and TGI send it after an error. But behind
+it no more choices come: a server that does not know ``n`` gives one.
 """
 
 from __future__ import annotations
@@ -92,7 +93,14 @@ class ChatDecoder(TextDecoder):
             {**choice, "delta": choice.get("message") or {"content": choice.get("text")}}
             for choice in objects(choices)
         ]
+        self._wanted = min(self._wanted, len(said))
         return self.payload({**payload, "choices": said})
+
+    def marked(self) -> None:
+        """The choices seen are all there are."""
+        super().marked()
+        if self._seen and self.failure is None:
+            self.finished = all(seen.finish for seen in self._seen.values())
 
     def payload(self, payload: Mapping[str, Any], event: str = "") -> list[Chunk]:
         """The chunks of one payload, in the order reasoning, text, calls, finish, usage."""

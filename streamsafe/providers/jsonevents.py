@@ -47,7 +47,7 @@ class JSONDecoder(Decoder):
         """Take one event, whose payload may have been read; False: there is no more to read."""
         if payload is UNREAD:
             if event.data.startswith("[DONE]"):
-                self.closed = True
+                self.marked()
             else:
                 try:
                     payload = decode(event.data)
@@ -65,6 +65,10 @@ class JSONDecoder(Decoder):
         if over and self._halves.kept:
             chunks += self._halves.rest()
         return not over
+
+    def marked(self) -> None:
+        """The end mark has come: nothing more is wanted from the body."""
+        self.closed = True
 
     def take(self, payload: Any, event: str, chunks: list[Chunk]) -> None:
         """One payload: its error, or its chunks."""
@@ -121,7 +125,7 @@ class JSONDecoder(Decoder):
         for line in tail.splitlines():
             data = line[5:].strip() if line.startswith("data:") else ""
             if data == "[DONE]":
-                self.closed = True
+                self.marked()
             elif not self.finished and self.failure is None and not self._is_error(data):
                 self.strays([line])
         return self._halves.rest()

@@ -6,11 +6,14 @@ and the partial text are one text.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from streamsafe.errors import ConfigurationError
 from streamsafe.models import Call, Completion
 from streamsafe.providers import parts
+from streamsafe.providers.base import Decoder
+from streamsafe.providers.chat_events import ChatDecoder
 from streamsafe.providers.openai_chat import OpenAIChat
 from streamsafe.providers.service import behind_prompt, extended
 
@@ -21,6 +24,11 @@ class OpenAICompletions(OpenAIChat):
     def body(self, call: Call) -> dict[str, Any]:
         """The body, its prompt with the partial text behind it where there is one."""
         return extended(super().body(call), call)
+
+    def decoder(self, call: Call) -> Decoder:
+        """A decoder that waits for as many choices as prompts and ``n`` make."""
+        asked = {**(call.body or {}), **call.parameters}
+        return ChatDecoder(_prompts(asked) * (asked["n"] if isinstance(asked.get("n"), int) else 1))
 
     def prefilled(self, call: Call, text: str, partial: Completion) -> Call:
         """The same prompt with the partial text behind it."""
@@ -34,3 +42,11 @@ class OpenAICompletions(OpenAIChat):
             return {}
         texts = [parts.text_of(message, place) for place, message in enumerate(call.messages)]
         return {"prompt": "\n\n".join(texts)}
+
+
+def _prompts(asked: Mapping[str, Any]) -> int:
+    """How many there are: one may be a list, too, of token numbers."""
+    prompt = asked.get("prompt")
+    if not isinstance(prompt, (list, tuple)) or all(isinstance(one, int) for one in prompt):
+        return 1
+    return len(prompt)

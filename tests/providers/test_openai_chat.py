@@ -283,6 +283,19 @@ def test_all_choices_must_have_finished_even_those_not_seen_yet(decode):
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("blank", ["\n\n", ""])
+def test_a_server_that_does_not_know_n_ends_with_its_mark(decode, blank):
+    call = Call([HI], "m", {"n": 2})
+    one = body(text("a"), chunk(finish="stop"), done=False)
+    assert decode("llamacpp", [one + f"data: [DONE]{blank}".encode()], call).finished
+    assert not decode("llamacpp", [body(text("a"), done=True)], call).finished
+
+
+def test_a_plain_answer_has_all_choices_there_are(decode):
+    answer = {"choices": [{"message": {"content": "a"}, "finish_reason": "stop"}]}
+    assert decode("openai", [json.dumps(answer).encode()], Call([HI], "m", {"n": 2})).finished
+
+
 def test_several_choices_in_one_chunk(decode):
     packed = chunk({"content": "a"}, "stop")
     packed["choices"].append({"index": 1, "delta": {"content": "b"}, "finish_reason": "stop"})

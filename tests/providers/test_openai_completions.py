@@ -80,6 +80,19 @@ def test_several_answers_and_their_usage(decode):
     assert [choice.text for choice in got.completion.choices] == ["a", "b"]
 
 
+@pytest.mark.parametrize(("prompt", "n", "choices"), [
+    (["A", "B"], None, 2), (["A"], 2, 2), (["A", "B"], 2, 4), ([[1, 2], [3]], None, 2),
+    ([1, 2, 3], None, 1), ("A", None, 1),
+])  # fmt: skip
+def test_there_is_an_answer_to_each_prompt(decode, prompt, n, choices):
+    call = Call(model="m", parameters={"prompt": prompt, **({"n": n} if n else {})})
+    said = [piece("x", "stop", index) for index in range(choices)]
+    assert decode("openai_completions", [body(*said, done=False)], call).finished
+    if choices > 1:
+        got = decode("openai_completions", [body(*said[:-1], done=False)], call)
+        assert not got.finished
+
+
 def test_an_error_inside_the_stream(decode):
     got = decode("openai_completions", [body(piece("x"), {"error": {"message": "m"}})])
     assert isinstance(got.failure, APIError) and got.completion.text == "x"
