@@ -58,6 +58,12 @@ class Keeper:
             )
             self._held = True
 
+    def again(self, chunks: Sequence[Chunk]) -> None:
+        """A stream is gone on with: the journal has these, and the sink gets them first."""
+        if self._sink is not None:
+            sink = self._sink
+            self._try(lambda: sink.write(chunks))
+
     def chunks(self, chunks: Sequence[Chunk], state: Mapping[str, Any]) -> None:
         """These are about to be shown: they are on disk when this returns."""
         if self._journal is not None:

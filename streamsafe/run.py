@@ -208,6 +208,8 @@ class Run:
         if setup.saved is None:
             settings = {"resume": setup.resume}
             self._keeper.begin(setup.call, route.provider.name, settings, self._course.keys)
+        else:
+            self._keeper.again(setup.saved.chunks)
         self._notices.tell(Started, setup.clock.wall(), route.provider.name, route.model)
 
     def _attempts(self) -> Iterator[Chunk]:
@@ -215,6 +217,7 @@ class Run:
         if self.setup.saved is not None:
             if all(choice.finish_reason for choice in self._accumulator.choices()):
                 # The process died between the answer's end and the journal's.
+                self._keeper.finish()
                 self._complete(self._outcome())
                 return
             self._course.resumed(self._received())

@@ -182,13 +182,17 @@ class StreamSession:
         retry: Union[RetryPolicy, int, None] = None,
         resume: Optional[str] = None,
         cancel: Optional[Any] = None,
+        sink: Optional[Any] = None,
     ) -> Stream:
         """Go on with a stream whose process has gone, from what its journal holds.
 
         So also with one that failed or was cancelled. The stream's ``completion.text`` is what had
         been written; its iterator gives what comes after that. One that was complete gives nothing
-        more. Raises ResumeError for an unknown id, or while another process or thread is reading
-        it; iterating raises it where the answer can't be gone on with (see ``resume``).
+        more. A ``sink`` is given the whole text: first, before anything is asked, what the journal
+        holds; a path is written anew, whatever the dead process left of it.
+
+        Raises ResumeError for an unknown id, or while another process or thread is reading it;
+        iterating raises it where the answer can't be gone on with (see ``resume``).
         """
         keeping = self.journal if journal is None else checked.journal(journal)
         if keeping is None:
@@ -199,12 +203,16 @@ class StreamSession:
         clocks = self.timeouts if timeouts is None else Timeouts.of(timeouts)
         policy = self.retry if retry is None else RetryPolicy.of(retry)
         token, stream_id = checked.cancel(cancel), checked.stream_id(stream_id)
+        taking = sink_of(sink)
         info = keeping.info(stream_id)
         route = self._route(info.model)
         if info.status != "complete":
             keys = [route.target.api_key] if route.target.api_key else []
             keeping.claim(stream_id, secrets=keys)
         saved = keeping.load(stream_id)
+        if taking is not None and saved.completion is not None:
+            taking.write(saved.chunks)
+            taking.finish()
         return Stream(
             Setup(
                 call=saved.call,
@@ -219,6 +227,7 @@ class StreamSession:
                 observers=observing,
                 cancel=token,
                 journal=keeping,
+                sink=taking,
                 saved=saved,
             )
         )

@@ -6,6 +6,7 @@ import pytest
 
 from streamsafe import (
     ConfigurationError,
+    ConnectionDroppedError,
     Outcome,
     ResumeError,
     RetryPolicy,
@@ -117,6 +118,51 @@ def test_an_answer_that_was_whole_when_the_process_died_is_not_asked_for_again(
     assert list(again) == [] and not server.requests
     assert again.completion.text == TEXT and again.completion.outcome is Outcome.TRUNCATED
     assert journal.info("s").status == "complete"
+
+
+@pytest.mark.parametrize("left", ["", "Owls", "Owls turn their heads. And what was torn"])
+def test_a_path_is_right_whatever_the_dead_process_left_of_it(
+    server, session, journal, tmp_path, left
+):
+    journal.begin("s", call=Call(model="m"), provider="vllm", settings={})
+    journal.append("s", [Chunk("text", "Owls turn")])
+    journal.release("s")
+    path, part = tmp_path / "owls.txt", tmp_path / "owls.txt.part"
+    part.write_text(left)
+    server.expect(stream(EVENTS[:0], then=rst()))
+    server.handle(go_on)
+    with pytest.raises(ConnectionDroppedError):
+        session.resume("s", sink=path).until_done()
+    assert part.read_text() == "Owls turn" and not path.exists()
+    assert session.resume("s", sink=path).until_done().text == TEXT
+    assert path.read_text() == TEXT and not part.exists()
+
+
+def test_a_function_and_a_file_object_are_given_the_whole_text_too(
+    server, session, journal, tmp_path
+):
+    server.handle(go_on)
+    pieces, file = [], (tmp_path / "owls.txt").open("w+")
+    with file:
+        for name, sink in (("a", pieces.append), ("b", file)):
+            journal.begin(name, call=Call(model="m"), provider="vllm", settings={})
+            journal.append(name, [Chunk("text", "Owls turn")])
+            journal.release(name)
+            session.resume(name, sink=sink).until_done()
+    assert pieces[0] == "Owls turn" and "".join(pieces) == TEXT
+    assert (tmp_path / "owls.txt").read_text() == TEXT
+
+
+def test_a_path_gets_a_whole_answer_without_asking_anybody(server, session, journal, tmp_path):
+    server.expect(stream(EVENTS))
+    session.complete("Hi", stream_id="ended")
+    journal.begin("whole", call=Call(model="m"), provider="vllm", settings={})
+    journal.append("whole", [Chunk("text", TEXT), Chunk("finish", finish_reason="stop")])
+    journal.release("whole")
+    for name in ("ended", "whole"):
+        assert session.resume(name, sink=tmp_path / name).until_done().text == TEXT
+        assert (tmp_path / name).read_text() == TEXT
+    assert len(server.requests) == 1
 
 
 def test_a_name_that_is_taken_fails_before_anything_is_sent(server, session, journal, caplog):
