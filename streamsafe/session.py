@@ -440,5 +440,10 @@ class StreamSession:
 
 
 def _given(parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """Those that have a value: None is what programs pass on where they were given nothing."""
-    return {name: value for name, value in parameters.items() if value is not None}
+    """Those that have a value: None is what programs pass on where they were given nothing. But of
+    ``stream_options``, which are sent unasked, it is said with None that none are wanted."""
+    return {
+        name: value
+        for name, value in parameters.items()
+        if value is not None or name == "stream_options"
+    }

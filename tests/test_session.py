@@ -44,6 +44,13 @@ def test_a_parameter_that_is_none_is_left_out(server):
     assert server.requests[1].json == {**body, "stop": None}
 
 
+def test_stream_options_that_are_none_are_not_sent(server):
+    asking = session(server)
+    asking.complete("Hi", stream_options=None)
+    asking.complete(body={"messages": [], "model": "m"}, stream_options=None)
+    assert ["stream_options" in asked.json for asked in server.requests] == [False, False]
+
+
 def test_a_body_of_the_providers_own_goes_through_untouched(server):
     body = {"model": "x", "messages": [{"role": "user", "content": "Hi"}], "odd": {"a": [1]}}
     session(server, temperature=0.5).complete(body=body)

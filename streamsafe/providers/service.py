@@ -44,7 +44,15 @@ class Service:
 
     def request(self, call: Call, target: Target) -> Request:
         """POST to the preset's path. Raises ConfigurationError for what the API cannot take."""
-        body = self.body(call)
+        try:
+            body = self.body(call)
+        except ConfigurationError:
+            raise
+        except (TypeError, ValueError, LookupError, AttributeError) as error:
+            raise ConfigurationError(
+                f"messages, parameters or body=: something is of no kind that {self.name} takes: "
+                f"{error}"
+            ) from error
         return Request("POST", self.url(call, target, body), target.headers, body)
 
     def url(self, call: Call, target: Target, body: Mapping[str, Any]) -> str:
@@ -64,6 +72,8 @@ class Service:
             body.update(call.parameters)
         else:
             body.update(self.asked(call))
+        if call.parameters.get("stream_options", {}) is None:
+            body.pop("stream_options", None)
         body["stream"] = True
         return body
 

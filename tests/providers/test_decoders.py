@@ -1,5 +1,5 @@
-"""What holds for the decoders of all APIs, whatever a server sends: nothing is raised, and there
-is no verdict beside a failure."""
+"""What holds for all APIs, whatever a server sends and a program asks: a decoder raises nothing,
+and has no verdict beside a failure; a request that can not be made is told as such."""
 
 import copy
 import json
@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamsafe.errors import MalformedStreamError, StreamingError
+from streamsafe.errors import ConfigurationError, MalformedStreamError, StreamingError
 from streamsafe.models import Call, Chunk, Completion, ServerSentEvent
 from streamsafe.providers import presets
 
@@ -142,3 +142,36 @@ def test_a_broken_event_names_what_is_wrong_and_can_be_passed_over():
     decoder.skip_malformed = True
     decoder.feed([ServerSentEvent("message", payload)])
     assert decoder.failure is None and len(decoder.malformed) == 1
+
+
+#: What a program may give, of which much is of no kind that an API takes.
+SAID = {
+    "messages": [{
+        "role": "assistant", "content": [{"type": "text", "text": "Hi"}], "refusal": "No",
+        "tool_calls": [{"id": "a", "function": {"name": "f", "arguments": "{}"}}],
+        "items": [], "parts": [],
+    }, {"role": "tool", "tool_call_id": "a", "content": "1"}],
+    "parameters": {
+        "tools": [{"type": "function", "function": {"name": "f", "parameters": {}}}], "stop": ["x"],
+        "tool_choice": {"type": "function", "function": {"name": "f"}}, "options": {}, "text": {},
+        "response_format": {"type": "json_schema", "json_schema": {"schema": {}}}, "user": "u",
+        "stream_options": {}, "metadata": {}, "generationConfig": {}, "reasoning": {}, "seed": 1,
+        "reasoning_effort": "low", "parallel_tool_calls": True,
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("preset", sorted(presets.PRESETS))
+def test_whatever_a_program_asks_it_is_a_request_or_a_configuration_error(preset):
+    provider, rng = presets.provider(preset), random.Random(3)
+    target = presets.target(provider, "key", "http://localhost", environ={})
+    for _ in range(300):
+        said = hurt(hurt(SAID, rng), rng)
+        messages, parameters = said.get("messages"), said.get("parameters")
+        if not isinstance(messages, list) or not isinstance(parameters, dict):
+            continue
+        messages = [message for message in messages if isinstance(message, dict)]
+        try:
+            provider.request(Call(messages, "m", parameters), target)
+        except ConfigurationError:
+            pass
