@@ -180,6 +180,7 @@ _BY_MESSAGE: tuple[_Reading, ...] = (
         False,
         True,
     ),
+    _reading(r"api key not valid", (BadRequestError,), AuthenticationError, False),  # Gemini's 400
     _reading(r"specified API usage limits", (BadRequestError,), QuotaExceededError, False),
     _reading(
         r"overloaded|server busy|maximum pending requests", (ServerError,), OverloadedError, True

@@ -84,7 +84,7 @@ _EXACT = (("", Profile("yes", exact=True)),)
 #: A prompt as text: no message asks to go on behind it.
 _TEXT = (("", Profile("yes", exact=True, user_message=False)),)
 #: The models that think refuse the old name, and compatible servers the new one.
-_LENGTH = ((r"^(?:o\d|gpt-[5-9])", {"max_tokens": "max_completion_tokens"}),)
+_LENGTH = ((r"^(?:ft:)?(?:o\d|gpt-[5-9])", {"max_tokens": "max_completion_tokens"}),)
 #: The newest models of these makers refuse a prefill, or take it for a finished turn, through
 #: whatever router.
 _REFUSE = (
@@ -350,7 +350,7 @@ def target(
             f"{preset.name} wants a key: pass api_key=... or set {' or '.join(preset.keys)}"
         )
     url = base_url or next((variables[name] for name in preset.urls if variables.get(name)), "")
-    url = _with_scheme(url or preset.base_url)
+    url = _whole(url or preset.base_url, preset.base_url)
     if not url:
         raise ConfigurationError(
             f"{preset.name} wants base_url=..., such as {_EXAMPLES[preset.name]}"
@@ -359,11 +359,15 @@ def target(
     return Target(url, key, {**_auth(preset, key, variables), **(headers or {})})
 
 
-def _with_scheme(url: str) -> str:
-    """OLLAMA_HOST and the like often come without one."""
+def _whole(url: str, usual: str) -> str:
+    """OLLAMA_HOST and the like often come without a scheme, and then the port is the usual one."""
     if not url or "://" in url:
         return url
-    return f"http://{url}"
+    host, slash, path = url.partition("/")
+    port = re.search(r":\d+$", usual)
+    if port and not re.search(r":\d+$", host):
+        host += port[0]
+    return f"http://{'127.0.0.1' if host.startswith(':') else ''}{host}{slash}{path}"
 
 
 def _auth(preset: Preset, key: Optional[str], variables: Mapping[str, str]) -> dict[str, str]:

@@ -7,6 +7,7 @@ import pytest
 
 from streamsafe.errors import (
     APIError,
+    AuthenticationError,
     BadRequestError,
     ConfigurationError,
     NotFoundError,
@@ -452,6 +453,11 @@ PER_DAY = {
 def test_errors_by_status_bare_or_in_an_array(status, name, kind, again, array):
     error = answered(status, name, array=array)
     assert type(error) is kind and error.retryable is again and error.message == f"{status}: m"
+
+
+def test_a_wrong_key_is_a_400_here():
+    error = answered(400, "INVALID_ARGUMENT", "API key not valid. Please pass a valid API key.")
+    assert type(error) is AuthenticationError and not error.retryable
 
 
 def test_a_delay_is_in_the_body_and_a_days_quota_is_not_waited_for():

@@ -55,10 +55,16 @@ def test_a_prompt_is_asked_with_url_headers_and_body():
     assert request.json == {"model": "m", "messages": [HI], "stream": True}
 
 
-def test_a_key_goes_as_bearer_and_the_host_may_come_bare():
-    target = presets.target(CHAT, "key", environ={"OLLAMA_HOST": "ollama.com"})
+@pytest.mark.parametrize(("host", "base"), [
+    ("gpu-box", "http://gpu-box:11434"), ("0.0.0.0", "http://0.0.0.0:11434"),
+    ("gpu-box:8080/ollama/", "http://gpu-box:8080/ollama"), (":8080", "http://127.0.0.1:8080"),
+    ("[::1]", "http://[::1]:11434"), ("http://gpu-box", "http://gpu-box"),
+    ("https://ollama.com", "https://ollama.com"),
+])  # fmt: skip
+def test_a_key_goes_as_bearer_and_the_host_may_come_bare(host, base):
+    target = presets.target(CHAT, "key", environ={"OLLAMA_HOST": host})
     request = CHAT.request(Call([HI], "m"), target)
-    assert request.url == "http://ollama.com/api/chat"
+    assert request.url == f"{base}/api/chat"
     assert request.headers == {"Authorization": "Bearer key"}
 
 

@@ -136,6 +136,7 @@ def test_parameters_of_one_meaning_keep_their_name_and_unknown_ones_pass():
         ("openai", "gpt-4o-mini", "max_tokens"),
         ("openai", "o3-mini", "max_completion_tokens"),
         ("openai", "gpt-5.2", "max_completion_tokens"),
+        ("openai", "ft:o4-mini:acme", "max_completion_tokens"),
         ("azure", "gpt-5", "max_completion_tokens"),
         ("openrouter", "openai/gpt-5", "max_tokens"),
         ("mistral", "mistral-small", "max_tokens"),
