@@ -73,6 +73,16 @@ class Keeper:
             sink = self._sink
             self._try(lambda: sink.write(chunks))
 
+    def whole(self) -> Optional[str]:
+        """All of the text that was kept so far; None if there is nowhere to read it from."""
+        try:
+            if self._journal is not None:
+                return self._journal.transcript(self._stream_id)
+            return None if self._sink is None else self._sink.text()
+        except Exception:
+            logger.exception("stream %s could not be read again", self._stream_id)
+            return None
+
     def attempt(self, record: Attempt, state: Mapping[str, Any]) -> None:
         """An attempt has ended."""
         if self._journal is not None and self._held and self._ours():

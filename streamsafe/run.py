@@ -13,7 +13,7 @@ from typing import Any, Optional
 
 from streamsafe.course import Course, Received
 from streamsafe.engine import watchdog
-from streamsafe.engine.accumulator import FOLD, Accumulator, estimate_usage
+from streamsafe.engine.accumulator import FOLD, Accumulator, estimate_usage, has_tail_alone
 from streamsafe.engine.attempt import Attempt, Terms
 from streamsafe.engine.joint import Joint
 from streamsafe.engine.rhythm import Rhythm
@@ -220,7 +220,7 @@ class Run:
                 self._keeper.finish()
                 self._complete(self._outcome())
                 return
-            self._course.resumed(self._received())
+            self._course.resumed(self._received(self.completion()))
             refusal = self._course.plan.refusal
             if refusal:
                 raise ResumeError(
@@ -356,12 +356,11 @@ class Run:
     def _after(self, error: StreamingError) -> None:
         """Decide, tell, wait: the plan is then that of the next attempt; or raise the error."""
         callbacks = self.setup.callbacks
-        received = self._received()
-        error.partial = received.partial
-        decision = self._course.after(error, received, self._deadline)
+        partial = error.partial = self.completion()
+        decision = self._course.after(error, self._received(partial), self._deadline)
         error.will_retry = decision.retry
         record = self._record("failed", error)
-        self._attach(error, received.partial)
+        self._attach(error, partial)
         self._notices.call(callbacks.on_error, error)
         if not decision.retry:
             raise error
@@ -371,8 +370,16 @@ class Run:
         self._notices.call(callbacks.on_retry, record)
         self._wait(decision.delay)
 
-    def _received(self) -> Received:
-        return Received(self.completion(), self._accumulator.has_content, self._written())
+    def _received(self, partial: Completion) -> Received:
+        """For the next plan: with the whole text, where there is more of it than in memory."""
+        if has_tail_alone(partial) and self.setup.resume != "never":
+            text = self._keeper.whole()
+            if text is not None and len(text) == partial.text_chars:
+                partial = partial.replace(
+                    text=text,
+                    choices=(partial.choices[0]._replace(text=text), *partial.choices[1:]),
+                )
+        return Received(partial, self._accumulator.has_content, self._written())
 
     def _wait(self, seconds: float) -> None:
         self.status = "retrying"

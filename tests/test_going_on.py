@@ -382,6 +382,45 @@ def test_the_tail_alone_stays_in_memory_if_asked_for(server, tmp_path):
     assert (tmp_path / "a").read_text() == long
 
 
+@pytest.mark.parametrize("kept", ["sink", "journal"])
+@pytest.mark.parametrize("preset, mode", [("vllm", "auto"), ("openai", "restart")])
+def test_an_answer_of_which_memory_has_the_tail_alone_is_mended_from_all_of_it(
+    server, tmp_path, kept, preset, mode
+):
+    long = "word " * 20_000
+    events = openai_chat(long)
+
+    def answer(request):
+        prefix = prefix_of(request)
+        return stream(events if prefix is None else openai_chat(long[len(prefix) :]))
+
+    server.expect(stream(events[:15_000], then=rst()))
+    server.handle(answer)
+    journal = SQLiteJournal(tmp_path / "j.db")
+    where = {"sink": tmp_path / "a"} if kept == "sink" else {"journal": journal}
+    answer = session(server, preset, resume=mode).stream("Hi", keep="tail", **where)
+    told = [chunk for chunk in answer if chunk.kind == "restart"]
+    assert told == [] and answer.completion.text_chars == len(long)
+    assert len(server.requests) == 2 and len(answer.completion.seams) == 1
+    if kept == "sink":
+        assert (tmp_path / "a").read_text() == long
+    journal.close()
+
+
+def test_where_the_beginning_is_nowhere_no_exact_continuation_is_claimed(server):
+    long = "word " * 20_000
+    events, pieces = openai_chat(long), []
+    server.expect(stream(events[:15_000], then=rst()), stream(events))
+    with pytest.raises(StreamingError) as raised:
+        session(server).complete("Hi", keep="tail", sink=pieces.append)
+    assert raised.value.partial.text_chars == len("".join(pieces)) > len(raised.value.partial.text)
+    again = session(server, "openai", resume="restart").stream("Hi", keep="tail")
+    server.reset()
+    server.expect(stream(events[:15_000], then=rst()), stream(events))
+    text = text_of(again)
+    assert text == long and again.completion.text_chars == len(long)
+
+
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full on this platform")
 def test_a_full_disk_is_a_typed_error_that_says_what_is_kept(server):
     server.expect(stream(EVENTS))

@@ -226,3 +226,8 @@ def channels(choices: Sequence[Choice]) -> dict[tuple[Any, ...], str]:
         for place, call in enumerate(choice.tool_calls):
             found["tool_call", choice.index, place] = call.name + "\0" + call.arguments
     return {key: text for key, text in found.items() if text}
+
+
+def has_tail_alone(completion: Completion) -> bool:
+    """Whether the beginning of the text was not kept."""
+    return completion.text_chars > len(completion.text)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Optional, Protocol
 
-from streamsafe.engine.accumulator import channels
+from streamsafe.engine.accumulator import channels, has_tail_alone
 from streamsafe.models import Choice, Chunk, Completion, Seam
 
 Key = tuple[Any, ...]
@@ -49,7 +49,10 @@ class Restart:
     def __init__(self, delivered: Completion, attempt: int) -> None:
         self.seam: Optional[Seam] = None
         self.discarded = 0
+        # What the new answer has not come to the end of, and how far it is in it.
         self._left = channels(delivered.choices or (Choice(0, delivered.text),))
+        self._met: dict[Key, int] = {}
+        self._blind = has_tail_alone(delivered)  # its beginning can't be compared
         self._citations = sum(len(choice.citations) for choice in delivered.choices)
         self._delivered = delivered
         self._attempt = attempt
@@ -60,6 +63,8 @@ class Restart:
         """What is new of these chunks; all since the answer's start behind a "restart" chunk."""
         if self._open:
             return list(chunks)
+        if self._blind:
+            return self._void() + list(chunks)
         seen: list[Chunk] = []
         for place, chunk in enumerate(chunks):
             self._held.append(chunk)
@@ -90,21 +95,23 @@ class Restart:
         if key is None:
             # A role or usage: the program had the like; usage is that of the attempt.
             return [chunk] if chunk.usage else []
-        left = self._left.get(key, "")
-        if left.startswith(piece):
-            self._advance(key, left, len(piece))
-            return [] if left else [chunk]
-        if piece.startswith(left):
-            self._advance(key, left, len(left))
-            return [_cut(chunk, len(left))]
+        if key not in self._left:
+            return [chunk]
+        text, at = self._left[key], self._met.get(key, 0)
+        if text.startswith(piece, at):
+            self._advance(key, at + len(piece), len(piece))
+            return []
+        left = len(text) - at
+        if left < len(piece) and piece.startswith(text[at:]):
+            self._advance(key, len(text), left)
+            return [_cut(chunk, left)]
         return None
 
-    def _advance(self, key: Key, left: str, by: int) -> None:
+    def _advance(self, key: Key, to: int, by: int) -> None:
         self.discarded += by
-        if len(left) > by:
-            self._left[key] = left[by:]
-        else:
-            self._left.pop(key, None)
+        self._met[key] = to
+        if to == len(self._left[key]):
+            del self._left[key]
 
     def _join(self) -> None:
         self._open = True

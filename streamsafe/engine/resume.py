@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple, Optional
 
+from streamsafe.engine.accumulator import has_tail_alone
 from streamsafe.engine.joint import Joint, Restart
 from streamsafe.engine.seam import Continued, Kept
 from streamsafe.errors import ConfigurationError
@@ -84,16 +85,21 @@ def plan(
             return found
     if not has_content:
         return Plan(call)
-    how = _rung(mode, profile, barred)
+    tail = has_tail_alone(delivered)
+    how = "" if tail and mode != "continue" else _rung(mode, profile, barred)
     if not how and mode == "auto_restart":
         return _again(call, delivered, number)
     if not how:
+        why = "this model is not known to go on from it"
+        if tail:
+            why = "its end alone is at hand (a journal, or a path as sink, would have all of it)"
         return Plan(
             call,
-            refusal="part of the answer was delivered, and this model is not known to go on from "
-            f"it (resume={mode!r}; 'continue' asks it to, 'restart' asks from the start)",
+            refusal=f"part of the answer was delivered, and {why} "
+            f"(resume={mode!r}; 'continue' asks it to, 'restart' asks from the start)",
         )
-    if not delivered.text or _structured(call) or _several(call, delivered):
+    begun = delivered.tool_calls or delivered.refusal  # what is kept would have to be whole
+    if not delivered.text or tail and begun or _structured(call) or _several(call, delivered):
         return _again(call, delivered, number)
     return _onward(call, delivered, provider, profile, number, how)
 
@@ -130,7 +136,7 @@ def _onward(
         onward = provider.continued(_shortened(call, delivered), delivered, how)
     except ConfigurationError as error:
         return Plan(call, refusal=f"the answer can't be continued: {error.message}")
-    known = how == "prefill" and profile.prefill == "yes"
+    known = how == "prefill" and profile.prefill == "yes" and not has_tail_alone(delivered)
     inner = Continued(
         delivered,
         number,

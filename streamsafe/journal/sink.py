@@ -21,6 +21,9 @@ class Sink(Protocol):
     def write(self, chunks: Sequence[Chunk]) -> None:
         """Take these chunks' text, before the program is handed them. Raises StorageError."""
 
+    def text(self) -> Optional[str]:
+        """What was written so far; None if it can't be read again."""
+
     def finish(self) -> None:
         """The answer is whole."""
 
@@ -85,6 +88,11 @@ class PathSink:
         except OSError as error:
             self._shut()
             raise self._failed(error) from error
+
+    def text(self) -> Optional[str]:
+        """What is in the part."""
+        with open(self._part, "rb") as part:
+            return part.read().decode("utf-8")
 
     def finish(self) -> None:
         """To the disk, then under its own name."""
@@ -153,6 +161,9 @@ class FileSink:
                 f"{self._chars:,} characters of it are there"
             ) from error
 
+    def text(self) -> None:
+        """It may be open for writing alone."""
+
     def finish(self) -> None:
         """Nothing more: the file is the program's."""
 
@@ -214,6 +225,9 @@ class FunctionSink:
         if text:
             self._called = True
             self._function(text)
+
+    def text(self) -> None:
+        """A function gives nothing back."""
 
     def finish(self) -> None:
         """Nothing more."""

@@ -99,3 +99,9 @@ def test_any_other_answer_is_had_whole(first, other):
         assert text == other
     else:
         assert first + text == other
+
+
+def test_what_may_be_equal_but_is_not_known_whole_is_told_as_a_restart():
+    joint = Restart(delivered(Chunk("text", "la la ")).replace(text_chars=60), 2)
+    seen = joint.feed([Chunk("text", "la la la ")]) + joint.feed([Chunk("text", "la"), FINISH])
+    assert [chunk.kind for chunk in seen] == ["restart", "text", "text", "finish"]

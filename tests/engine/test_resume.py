@@ -183,3 +183,14 @@ def test_an_unknown_mode_is_named():
     assert mode_of("auto") == "auto"
     with pytest.raises(ConfigurationError, match="resume='often'"):
         mode_of("often")
+
+
+def test_of_an_answers_tail_alone_nothing_exact_is_expected():
+    tail = delivered(TEXT).replace(text_chars=100_000)
+    sure = Fake(prefill="yes", exact=True)
+    made = plan("auto", CALL, tail, True, sure, 2)
+    assert "its end alone is at hand" in made.refusal
+    assert plan("auto_restart", CALL, tail, True, sure, 2).how == "restart"
+    assert plan("continue", CALL, tail, True, sure, 2).how == "prefill"
+    begun = delivered(TEXT, TOOL).replace(text_chars=100_000)
+    assert plan("continue", CALL, begun, True, sure, 2).how == "restart"
