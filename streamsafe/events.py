@@ -290,6 +290,9 @@ class _State:
             self._over(attempt, "failed", error)
             raise error
         self._failures += 1
+        if attempt.framer is not None and attempt.framer.heartbeats:
+            # It is well and has nothing to say: no reason to give up, one to ask less often.
+            self._failures = min(self._failures, source.retry.max_retries)
         decision = source.retry.replace(max_attempts=number + 1).decide(
             error,
             failures=self._failures,

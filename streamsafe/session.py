@@ -307,8 +307,9 @@ class StreamSession:
 
         ``last_event_id``: go on behind this event. Of ``timeouts``, ``first_token`` runs to the
         first byte and ``inactivity`` between bytes, heartbeats included; ``stall`` does not
-        apply. ``retry`` counts consecutive connects that brought no event; 0: read once, the end
-        of the body is the end. ``observers`` are added to the session's; no key of it is sent.
+        apply. ``retry`` counts consecutive connects that brought neither event nor heartbeat;
+        0: read once, the end of the body is the end. ``observers`` are added to the session's; no
+        key of it is sent.
         """
         return self._plain(
             "sse", url, method, json, headers, last_event_id, timeouts, retry, limits, observers

@@ -161,6 +161,14 @@ def test_what_never_comes_back_is_given_up(server, session):
         list(session.events(server.url))
 
 
+def test_what_sends_heartbeats_is_never_given_up_and_asked_less_often(server, waits):
+    policy = RetryPolicy(max_retries=2, base=0.4, jitter="none")
+    session = StreamSession(clock=waits, retry=policy)
+    server.expect(*[stream(b"retry: 0\n\n", heartbeats(1, 0))] * 4, GONE)
+    assert ids(session.events(server.url)) == []
+    assert waits.slept == [0, 0.8, 0.8, 0.8]
+
+
 def test_heartbeats_keep_a_quiet_source_alive_and_silence_does_not(server, session):
     timeouts = Timeouts(first_token=2, inactivity=0.8, stall=0.8)
     server.expect(stream(heartbeats(8, 0.15), event(1), then=stall()), GONE)
