@@ -106,7 +106,7 @@ def _message(message: Mapping[str, Any], place: int) -> dict[str, Any]:
             for id, name, arguments in calls
         ]  # fmt: skip
     if len(made) == 1:
-        raise parts.wrong(place, f"content is empty: Cohere wants some of a {role} message")
+        raise parts.wrong(place, f"content is empty: Cohere wants some of the {role}")
     return {**{name: message[name] for name in _OWN if message.get(name)}, **made}
 
 

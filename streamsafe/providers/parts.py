@@ -45,7 +45,8 @@ def text_of(message: Mapping[str, Any], place: int) -> str:
         text = part.get("text") if part.get("type", "text") == "text" else part.get("refusal")
         if not isinstance(text, str):
             raise wrong(
-                place, f"a {message.get('role')} message holds only text here, no {kind_of(part)}"
+                place, f"a message of the {message.get('role')}'s holds only text here, no "
+                f"{kind_of(part)}",
             )
         texts.append(text)
     return "".join(texts) or str(message.get("refusal") or "")

@@ -105,14 +105,15 @@ class ResponsesDecoder(JSONDecoder):
         return self._snapshot(payload, payload) or [Chunk("other", raw=payload)]
 
     def message(self, completion: Completion) -> Optional[Mapping[str, Any]]:
-        """The answer's items as they came; None where they are not the whole of the answer."""
+        """The answer's items as they came, beside OpenAI's form; None where they are not the whole
+        of the answer."""
         output = self.state.get("output") or []
         calls = [item.get("call_id") for item in output if item.get("type") in CALLS]
         if not output or _said(output, "text") != completion.text:
             return None
         if calls != [call.id for call in completion.tool_calls]:
             return None
-        return {"role": "assistant", "content": completion.text or None, "items": output}
+        return {**completion.replace(message=None).to_message(), "items": output}
 
     # -- events ------------------------------------------------------------------------------
 

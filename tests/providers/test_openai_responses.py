@@ -336,6 +336,17 @@ def test_what_must_come_back_comes_back_in_the_next_request(decode):
     assert items([HI, said, result])[1:3] == output
 
 
+@pytest.mark.parametrize("other", ["openai", "gemini", "ollama"])
+def test_an_answer_with_calls_can_be_gone_on_from_with_another_api(decode, other):
+    stream = body(snapshot("completed", output=[call_item('{"a": 1}')]))
+    said = decode("openai_responses", [stream]).completion.to_message()
+    result = {"role": "tool", "tool_call_id": "call_1", "content": "r"}
+    provider = presets.provider(other)
+    target = presets.target(provider, "key", environ={})
+    made = provider.request(Call([HI, said, result], "m"), target).json
+    assert "items" not in json.dumps(made) and '"f"' in json.dumps(made)
+
+
 def test_the_message_of_a_part_of_an_answer_is_the_plain_one():
     decoder = PROVIDER.decoder(Call())
     read(decoder, item_event("done", message(part("second."))))
