@@ -5,11 +5,12 @@ import os
 from flask import Flask, request
 
 from streamsafe import StreamSession
-from streamsafe.journal import SQLiteJournal
+from streamsafe.journal import RedisJournal, SQLiteJournal
 from streamsafe.web.flask import stream_response
 
 app = Flask(__name__)
-journal = SQLiteJournal(os.environ["JOURNAL"])
+where = os.environ["JOURNAL"]
+journal = RedisJournal(where, lease=1.0) if "://" in where else SQLiteJournal(where)
 session = StreamSession(
     "openai_compatible", base_url=os.environ["MODEL"], model="m", retry=0, resume="restart"
 )

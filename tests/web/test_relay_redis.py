@@ -1,0 +1,136 @@
+"""One process reads the answer, another serves the browser, a Redis between them; either dies."""
+
+import http.client
+import json
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+import streamsafe
+from streamsafe.testing import FaultServer, openai_chat, stall, stream, wait
+
+pytest.importorskip("flask")
+pytest.importorskip("gunicorn")
+pytestmark = pytest.mark.service
+
+TEXT = "Rivers do not hurry, and yet they arrive."
+EVENTS = openai_chat(TEXT, usage=(3, 9))
+APPS = Path(__file__).parent / "apps"
+GUNICORN = ["-m", "gunicorn", "--log-level=warning", "--threads=4", "--bind=127.0.0.1:{port}"]
+
+
+@pytest.fixture
+def model():
+    with FaultServer() as running:
+        yield running
+        running.assert_nothing_more()
+
+
+@pytest.fixture
+def producer(model, redis):
+    """A process that reads the answer which is called "river"."""
+    process = subprocess.Popen(
+        [sys.executable, "producer.py", "river"],
+        cwd=APPS,
+        env={
+            **os.environ,
+            "MODEL": f"{model.url}/v1",
+            "JOURNAL": redis.url,
+            "PYTHONPATH": str(Path(streamsafe.__file__).parents[1]),
+        },
+    )
+    yield process
+    process.kill()
+    process.wait()
+
+
+@pytest.fixture
+def site(serve, model, redis):
+    """A server for browsers, on whatever machine: it has the Redis's address and no more."""
+
+    def serving():
+        where = {"MODEL": f"{model.url}/v1", "JOURNAL": redis.url}
+        return serve([*GUNICORN, "flask_app:app"], APPS, HEARTBEAT=0.3, **where)
+
+    return serving
+
+
+class Browser:
+    """Reads "river" behind what it has seen."""
+
+    def __init__(self, port, seen=()):
+        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+        headers = {"Last-Event-ID": seen[-1].id} if seen else {}
+        self._connection.request("GET", "/read/river", headers=headers)
+        self.response = self._connection.getresponse()
+        self.body = b""
+
+    def read_until(self, words):
+        while words not in self.body:
+            piece = self.response.read1()
+            assert piece, self.body
+            self.body += piece
+        return self.body
+
+    def read(self):
+        self.body += self.response.read()
+        return self.body
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        self.response.close()
+        self._connection.close()
+
+
+def text_of(events):
+    return "".join(json.loads(event.data)["text"] for event in events if event.event == "text")
+
+
+def test_an_answer_is_shown_while_another_process_reads_it(model, producer, site, read_events):
+    rest = threading.Event()
+    model.expect(stream(EVENTS[:4], wait(rest), EVENTS[4:]))
+    model.wait_for_request(timeout=20)
+    with site() as port, Browser(port) as browser:
+        browser.read_until(b" do")
+        browser.read_until(b": \n\n")
+        rest.set()
+        *_, last = events = read_events(browser.read())
+    assert text_of(events) == TEXT and last.event == "end"
+    assert producer.wait(20) == 0
+
+
+def test_the_server_of_the_browser_is_killed_and_another_goes_on(
+    model, producer, site, read_events
+):
+    rest = threading.Event()
+    model.expect(stream(EVENTS[:4], wait(rest), EVENTS[4:]))
+    model.wait_for_request(timeout=20)
+    with site() as port, Browser(port) as browser:
+        seen = read_events(browser.read_until(b" do"))
+    rest.set()
+    assert producer.wait(20) == 0  # it does not depend on who shows what it reads
+    with site() as port, Browser(port, seen) as browser:
+        events = read_events(browser.read())
+    assert json.loads(events[0].data)["after"] == int(seen[-1].id)
+    assert text_of(seen + events) == TEXT
+
+
+def test_the_process_that_reads_is_killed_and_the_server_takes_the_answer_over(
+    model, producer, site, read_events
+):
+    model.expect(stream(EVENTS[:4], then=stall()), stream(EVENTS))
+    model.wait_for_request(timeout=20)
+    with site() as port, Browser(port) as browser, Browser(port) as other:
+        other.read_until(b" do")
+        browser.read_until(b" do")
+        producer.kill()
+        *_, last = events = read_events(browser.read())
+        assert text_of(read_events(other.read())) == TEXT
+    assert text_of(events) == TEXT and last.event == "end"
+    assert len(model.requests) == 2  # for both browsers together
