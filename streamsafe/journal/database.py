@@ -201,14 +201,16 @@ class Database:
         """
         if os.path.getsize(self.path) < HEADER_BYTES:  # SQLite takes one byte for an empty file
             raise self._refusal("is no journal")
-        where = f"{Path(os.path.abspath(self.path)).as_uri()}?mode=ro"
-        with closing(sqlite3.connect(where, uri=True, timeout=BUSY_TIMEOUT)) as looking:
+        try:
             try:
-                application = looking.execute("PRAGMA application_id").fetchone()[0]
-                version = looking.execute("PRAGMA user_version").fetchone()[0]
-                names = {name for name, in looking.execute("SELECT name FROM sqlite_master")}
-            except sqlite3.DatabaseError as error:
-                raise self._refusal(f"can't be read as a journal: {error}", error) from error
+                application, version, names = self._look("ro")
+            except sqlite3.OperationalError as error:
+                if "readonly" not in str(error):
+                    raise
+                # A process was killed while it made the file: SQLite has to undo the half first.
+                application, version, names = self._look("rw")
+        except sqlite3.DatabaseError as error:
+            raise self._refusal(f"can't be read as a journal: {error}", error) from error
         # The monitor may keep its figures in the same file, and may have been there first.
         others = {name for name in names if not name.startswith(("monitor_", "sqlite_"))}
         if application not in (0, APPLICATION_ID) or (application == 0 and others):
@@ -217,6 +219,15 @@ class Database:
             raise self._refusal(
                 f"is a journal of version {version}, and this streamsafe knows {SCHEMA_VERSION}"
             )
+
+    def _look(self, mode: str) -> tuple[int, int, set[str]]:
+        """The application's mark, its version, and the tables' names."""
+        where = f"{Path(os.path.abspath(self.path)).as_uri()}?mode={mode}"
+        with closing(sqlite3.connect(where, uri=True, timeout=BUSY_TIMEOUT)) as looking:
+            application = looking.execute("PRAGMA application_id").fetchone()[0]
+            version = looking.execute("PRAGMA user_version").fetchone()[0]
+            names = {name for name, in looking.execute("SELECT name FROM sqlite_master")}
+        return application, version, names
 
     def _refusal(self, what: str, error: Optional[Exception] = None) -> StreamingError:
         remedy = _remedy(error) if error is not None else ""

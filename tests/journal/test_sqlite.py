@@ -2,11 +2,13 @@
 
 import os
 import random
+import shutil
 import signal
 import sqlite3
 import subprocess
 import sys
 import threading
+from contextlib import closing
 
 import pytest
 
@@ -189,6 +191,26 @@ def test_a_writer_that_is_killed_anywhere_loses_nothing_it_had_told(tmp_path, ti
         assert journal.append("s", [Chunk("text", "on")]) == 2 * len(kept) + 1
         journal.release("s")
         journal.close()
+
+
+def test_a_file_whose_maker_was_killed_half_way_is_opened(path, tmp_path):
+    """SQLite makes a file, and turns it into one with a log, under its old kind of journal."""
+    journal = begun(path)
+    write(journal, 3)
+    journal.close()
+    half = tmp_path / "half.db"
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        db.execute("PRAGMA journal_mode = DELETE")
+        db.execute("PRAGMA cache_size = 1")  # so that the file is written before the commit
+        db.execute("BEGIN IMMEDIATE")
+        db.execute("PRAGMA user_version = 77")
+        db.execute("UPDATE streams SET error = ?", ("x" * 100_000,))
+        shutil.copy(path, half)
+        shutil.copy(f"{path}-journal", f"{half}-journal")
+        db.execute("ROLLBACK")
+    again = SQLiteJournal(half)
+    assert again.transcript("s") == "0 1 2 "
+    again.close()
 
 
 def test_after_a_power_cut_there_is_a_true_beginning(path, tmp_path):
