@@ -136,10 +136,12 @@ class Gemini(Service):
         base = base.rstrip("/")
         if self.preset.path and not re.search(r"/v\d\w*$", base):
             base += self.preset.path
-        if self.name == "vertex" and "/publishers/" not in base:
-            base += "/publishers/google"
         model = self.model_of(call)
         model = model if "/" in model else f"models/{model}"
+        if self.name == "vertex" and model.startswith("models/"):
+            model = f"publishers/google/{model}"
+        if self.name == "vertex":
+            base = base.removesuffix("/publishers/google")
         streamed = self.preset.framing == "sse" and "alt=" not in query
         url = f"{base}/{model}:streamGenerateContent"
         return with_query(url, query, "alt=sse" if streamed else "")

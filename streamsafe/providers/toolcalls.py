@@ -42,6 +42,7 @@ class ToolCalls:
         """The fragments in a delta."""
         found = []
         calls = delta.get("tool_calls")
+        calls = [calls] if isinstance(calls, dict) else calls  # TGI before 3.0: one, in no list
         for call in calls if isinstance(calls, list) else ():
             if isinstance(call, dict):
                 found.append(self._fragment(call))

@@ -106,6 +106,17 @@ def test_vertex_by_its_address_and_a_token(end):
         presets.target(vertex, "t", environ={})
 
 
+@pytest.mark.parametrize(("model", "path"), [
+    ("publishers/google/models/m", "publishers/google/models/m"),
+    ("models/m", "publishers/google/models/m"), ("endpoints/7", "endpoints/7"),
+])  # fmt: skip
+def test_vertex_takes_the_name_of_any_collection(model, path):
+    vertex, base = presets.provider("vertex"), "http://localhost/v1/projects/p/locations/l"
+    target = presets.target(vertex, "t", f"{base}/publishers/google", environ={})
+    request = vertex.request(Call([HI], model), target)
+    assert request.url == f"{base}/{path}:streamGenerateContent?alt=sse"
+
+
 def test_system_messages_stand_apart_and_equal_neighbours_are_one_turn():
     request = ask(
         [

@@ -114,6 +114,11 @@ def test_an_object_as_arguments_is_dumped():
     assert arguments == '{"city":"Zürich","n":[1,null]}'
 
 
+def test_one_call_in_no_list():
+    cut = [piece(0, "", "f", "{"), piece(0, "", "f", '"x":1}')]
+    assert join(*({"tool_calls": one} for one in cut)) == [("", "f", '{"x":1}')]
+
+
 def test_arguments_that_repeat_all_so_far():
     assert join(
         piece(0, "a", "f", "{"), piece(0, "a", "f", '{"x":'), piece(0, "a", "f", '{"x":1}')
