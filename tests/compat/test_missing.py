@@ -47,14 +47,21 @@ def test_a_part_that_is_missing_is_not_there() -> None:
 
 @pytest.mark.parametrize(
     "vendor, name",
-    [("openai", "AsyncOpenAI"), ("openai", "embeddings"), ("anthropic", "AsyncAnthropic")],
+    [
+        ("openai", "AsyncOpenAI"),
+        ("openai", "embeddings"),
+        ("openai", "chat"),
+        ("openai", "completions"),
+        ("openai", "responses"),
+        ("anthropic", "AsyncAnthropic"),
+    ],
 )
 def test_a_name_that_is_missing_can_not_be_imported(vendor: str, name: str) -> None:
     module = importlib.import_module(f"streamsafe.compat.{vendor}")
     with pytest.raises(ImportError, match=f"has no {name}: .*pip install {vendor}"):
         getattr(module, name)
-    with pytest.raises(AttributeError):
-        module.no_name_of_the_sdks
+    with pytest.raises(AttributeError, match=f"pip install {vendor}"):
+        module.no_name_that_programs_import
 
 
 def test_nothing_of_it_is_imported_with_streamsafe() -> None:

@@ -35,6 +35,7 @@ from streamsafe.compat.anthropic.errors import (
 )
 from streamsafe.compat.anthropic.messagestream import MessageStream, MessageStreamManager
 from streamsafe.compat.arguments import NOT_GIVEN, NotGiven, Omit, omit
+from streamsafe.compat.missing import no_such_name
 from streamsafe.compat.timeout import Timeout
 
 Client = Anthropic
@@ -68,17 +69,11 @@ __all__ = [
     "omit",
 ]
 
-_NOT_HERE = (
+_KNOWN = (
     "AnthropicBedrock", "AnthropicFoundry", "AnthropicVertex", "AsyncAnthropic", "AsyncClient",
-    "AsyncStream", "beta_tool",
+    "AsyncStream", "BaseModel", "DefaultHttpxClient", "beta_tool",
 )  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:
-    if name in _NOT_HERE:
-        # An ImportError: "from … import AsyncAnthropic" then shows it, and not one of its own.
-        raise ImportError(
-            f"streamsafe.compat.anthropic has no {name}: it covers {Covered.COVERED}. Take it from "
-            "the vendor's SDK (pip install anthropic)"
-        )
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    no_such_name(name, Covered.SDK, Covered.COVERED, _KNOWN)

@@ -14,6 +14,7 @@ from typing import Any
 
 from streamsafe.compat.answer import Answer as Stream
 from streamsafe.compat.arguments import NOT_GIVEN, NotGiven, Omit, omit
+from streamsafe.compat.missing import no_such_name
 from streamsafe.compat.openai.azure import AzureOpenAI
 from streamsafe.compat.openai.client import OpenAI
 from streamsafe.compat.openai.coverage import Covered
@@ -61,17 +62,14 @@ __all__ = [
     "omit",
 ]
 
-_NOT_HERE = (
-    "AsyncAzureOpenAI", "AsyncClient", "AsyncOpenAI", "AsyncStream", "audio", "beta",
-    "chat", "completions", "embeddings", "files", "images", "models", "moderations", "responses",
+# No module here has the name of a part of the SDK's client for all ("openai.chat"): it would be
+# taken for that.
+_KNOWN = (
+    "AsyncAzureOpenAI", "AsyncClient", "AsyncOpenAI", "AsyncStream", "BaseModel",
+    "DefaultHttpxClient", "audio", "beta", "chat", "completions", "embeddings", "files", "images",
+    "models", "moderations", "pydantic_function_tool", "responses",
 )  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:
-    if name in _NOT_HERE:
-        # An ImportError: "from … import AsyncOpenAI" then shows it, and not a message of its own.
-        raise ImportError(
-            f"streamsafe.compat.openai has no {name}: it covers {Covered.COVERED}. "
-            "Take it from the vendor's SDK (pip install openai)"
-        )
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    no_such_name(name, Covered.SDK, Covered.COVERED, _KNOWN)

@@ -11,11 +11,11 @@ from streamsafe.compat.answer import Dialect
 from streamsafe.compat.arguments import NOT_GIVEN
 from streamsafe.compat.client import Client, Key
 from streamsafe.compat.exchange import Exchange
-from streamsafe.compat.openai.chat import Chat
-from streamsafe.compat.openai.completions import Completions
+from streamsafe.compat.openai.chat_resource import Chat
+from streamsafe.compat.openai.completions_resource import Completions
 from streamsafe.compat.openai.coverage import Covered
 from streamsafe.compat.openai.errors import translated
-from streamsafe.compat.openai.responses import Responses
+from streamsafe.compat.openai.responses_resource import Responses
 from streamsafe.compat.openai.shapes import shape
 from streamsafe.errors import ConfigurationError
 from streamsafe.providers import presets
