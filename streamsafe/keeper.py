@@ -11,6 +11,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Optional
 
+from streamsafe.errors import StorageError
 from streamsafe.journal.base import Journal
 from streamsafe.journal.sink import Sink
 from streamsafe.models import Attempt, Call, Chunk, Completion
@@ -130,5 +131,7 @@ class Keeper:
     def _log(self, tell: Callable[[], object]) -> None:
         try:
             tell()
+        except StorageError as error:  # it says all that there is to say
+            logger.error("stream %s could not be kept: %s", self._stream_id, error)
         except Exception:
             logger.exception("stream %s could not be kept", self._stream_id)

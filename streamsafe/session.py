@@ -209,7 +209,11 @@ class StreamSession:
         if info.status != "complete":
             keys = [route.target.api_key] if route.target.api_key else []
             keeping.claim(stream_id, secrets=keys)
-        saved = keeping.load(stream_id)
+        try:
+            saved = keeping.load(stream_id)
+        except BaseException:
+            keeping.release(stream_id)
+            raise
         if taking is not None and saved.completion is not None:
             taking.write(saved.chunks)
             taking.finish()

@@ -50,8 +50,14 @@ def to_json(value: Any) -> bytes:
 
 
 def from_json(data: bytes) -> Any:
-    """The value again."""
-    return json.loads(data.decode("utf-8", "surrogatepass"))
+    """The value again. StorageError where the store gives back other bytes than it was given."""
+    try:
+        return json.loads(data.decode("utf-8", "surrogatepass"))
+    except ValueError as error:
+        raise errors.StorageError(
+            f"what the journal holds of the stream can't be read: {error}",
+            hint="the store is damaged, or something else has written there",
+        ) from error
 
 
 # -- chunks ----------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from contextlib import closing
 
 import pytest
 
-from streamsafe import ConfigurationError, ResumeError, StorageError
+from streamsafe import ConfigurationError, ResumeError, StorageError, StreamSession
 from streamsafe.journal import SQLiteJournal
 from streamsafe.journal.base import Retention
 from streamsafe.journal.database import APPLICATION_ID, SCHEMA_VERSION
@@ -96,6 +96,24 @@ def test_a_damaged_journal_is_an_error_that_says_so_and_nothing_is_overwritten(p
     with pytest.raises((ConfigurationError, StorageError), match="damaged"):
         SQLiteJournal(path).transcript("s")
     assert path.read_bytes() == before
+
+
+def test_rows_that_rotted_within_a_whole_file_are_an_error_that_says_so_too(path):
+    journal = begun(path)
+    write(journal, 300)
+    journal.release("s")
+    journal.close()
+    whole = path.read_bytes()
+    path.write_bytes(whole.replace(b'["77 "]', b'["7\xff "]').replace(b'["200 "]', b'{"200 "]'))
+    journal = SQLiteJournal(path)
+    for ask in (journal.transcript, journal.load, lambda name: list(journal.read(name, 100))):
+        with pytest.raises(StorageError, match="can't be read"):
+            ask("s")
+    session = StreamSession("vllm", base_url="http://127.0.0.1:9/v1", model="m", journal=journal)
+    with pytest.raises(StorageError):
+        session.resume("s")
+    assert journal.info("s").status == "interrupted"
+    journal.close()
 
 
 @pytest.mark.parametrize(
