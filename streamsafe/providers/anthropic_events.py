@@ -16,6 +16,7 @@ from typing import Any, Callable, Optional
 from streamsafe.models import Chunk, Completion, ToolCallFragment, Usage
 from streamsafe.providers.facts import maybe_json
 from streamsafe.providers.halves import united
+from streamsafe.providers.payloads import word
 from streamsafe.providers.texts import TextDecoder
 from streamsafe.providers.toolcalls import as_json
 from streamsafe.providers.usage import count, merge
@@ -138,8 +139,8 @@ class MessagesDecoder(TextDecoder):
     def _begin(self, message: Any, payload: Mapping[str, Any]) -> list[Chunk]:
         if not isinstance(message, dict):
             return []
-        self.id = self.id or message.get("id") or None
-        self.model = self.model or message.get("model") or None
+        self.id = self.id or word(message.get("id"))
+        self.model = self.model or word(message.get("model"))
         return self._add_usage(message.get("usage"), payload)
 
     def _message_delta(self, payload: Mapping[str, Any]) -> list[Chunk]:
@@ -189,7 +190,8 @@ class MessagesDecoder(TextDecoder):
         if kind == "tool_use":
             number = self._calls[index] = self._called
             self._called += 1
-            fragment = ToolCallFragment(number, block.get("id") or "", block.get("name") or "")
+            id, name = word(block.get("id")), word(block.get("name"))
+            fragment = ToolCallFragment(number, id or "", name or "")
             return [Chunk("tool_call", tool_call=fragment, raw=payload)]
         chunks = []
         grows = _GROWS.get(kind or "")

@@ -15,7 +15,7 @@ from typing import Any, Optional
 
 from streamsafe.models import Chunk, Completion, Usage
 from streamsafe.providers.jsonevents import is_error
-from streamsafe.providers.payloads import mapping, objects
+from streamsafe.providers.payloads import mapping, objects, word
 from streamsafe.providers.texts import TextDecoder
 from streamsafe.providers.thoughts import Thoughts, thought_of
 from streamsafe.providers.toolcalls import ToolCalls
@@ -105,8 +105,8 @@ class ChatDecoder(TextDecoder):
     def payload(self, payload: Mapping[str, Any], event: str = "") -> list[Chunk]:
         """The chunks of one payload, in the order reasoning, text, calls, finish, usage."""
         self._begun = True
-        self.id = self.id or payload.get("id") or None
-        self.model = self.model or payload.get("model") or None
+        self.id = self.id or word(payload.get("id"))
+        self.model = self.model or word(payload.get("model"))
         groq = mapping(payload.get("x_groq"))
         chunks: list[Chunk] = []
         for choice in objects(payload.get("choices")):

@@ -15,7 +15,7 @@ from streamsafe.providers import parts
 from streamsafe.providers.base import Decoder
 from streamsafe.providers.halves import united
 from streamsafe.providers.jsonevents import JSONDecoder
-from streamsafe.providers.payloads import mapping, objects
+from streamsafe.providers.payloads import mapping, objects, word
 from streamsafe.providers.service import Service
 from streamsafe.providers.toolcalls import as_json
 from streamsafe.providers.usage import count
@@ -141,7 +141,7 @@ class CohereDecoder(JSONDecoder):
     def payload(self, payload: Mapping[str, Any], event: str) -> list[Chunk]:
         """The chunks of one event."""
         kind, delta = payload.get("type") or event, mapping(payload.get("delta"))
-        self.id = self.id or payload.get("id") or None
+        self.id = self.id or word(payload.get("id"))
         if kind == "message-end":
             return self._end(delta, payload)
         message = delta.get("message")
@@ -164,7 +164,7 @@ class CohereDecoder(JSONDecoder):
         message = payload.get("message") if isinstance(payload, Mapping) else None
         if not isinstance(message, Mapping):
             return self.fail(payload)
-        self.id = self.id or payload.get("id") or None
+        self.id = self.id or word(payload.get("id"))
         chunks = self._reasoning("tool_plan", message.get("tool_plan"), payload)
         for part in objects(message.get("content")):
             chunks += self._content(part, payload)
@@ -218,7 +218,7 @@ class CohereDecoder(JSONDecoder):
         if arguments:
             self._arguments.add(number)
         fragment = ToolCallFragment(
-            number, call.get("id") or "", function.get("name") or "", arguments
+            number, word(call.get("id")) or "", word(function.get("name")) or "", arguments
         )
         return [Chunk("tool_call", tool_call=fragment, raw=payload)]
 

@@ -10,6 +10,8 @@ import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple, Optional
 
+from streamsafe.providers.payloads import word
+
 #: What is shown of a body, or of an upstream's own error inside one, in characters.
 SHOWN = 300
 
@@ -62,10 +64,10 @@ def error_facts(payload: Any) -> Facts:
         error = None
     return Facts(
         _message(payload, error) or _message(outer, None),
-        _fine_code(payload) or _word(payload.get("code")),
-        _word(payload.get("type") or payload.get("error_type") or payload.get("status")),
+        _fine_code(payload) or word(payload.get("code")),
+        word(payload.get("type") or payload.get("error_type") or payload.get("status")),
         next(filter(None, (_number(payload.get(name)) for name in _STATUS_NAMES)), None),
-        _word(outer.get("request_id")),
+        word(outer.get("request_id")),
     )
 
 
@@ -98,9 +100,9 @@ def _fine_code(error: Mapping[str, Any]) -> Optional[str]:
     """The code that says more than ``code`` does, where there is one."""
     details, metadata = error.get("details"), error.get("metadata")
     if isinstance(details, dict):  # Anthropic
-        return _word(details.get("error_code"))
+        return word(details.get("error_code"))
     if isinstance(metadata, dict):  # OpenRouter
-        return _word(metadata.get("limit_source"))
+        return word(metadata.get("limit_source"))
     for detail in details if isinstance(details, list) else ():  # Google: QuotaFailure
         violations = detail.get("violations") if isinstance(detail, dict) else None
         for violation in violations if isinstance(violations, list) else ():
@@ -121,12 +123,6 @@ def _text(value: Any) -> str:
     if isinstance(value, str):
         return value
     return json.dumps(value, ensure_ascii=False) if isinstance(value, (Mapping, list)) else ""
-
-
-def _word(value: Any) -> Optional[str]:
-    if isinstance(value, bool) or not isinstance(value, (str, int)):
-        return None
-    return str(value) or None
 
 
 def _number(value: Any) -> Optional[int]:

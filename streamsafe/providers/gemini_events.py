@@ -15,7 +15,7 @@ from typing import Any, Optional
 from streamsafe.models import Chunk, Completion, ToolCallFragment, Usage
 from streamsafe.providers.halves import united
 from streamsafe.providers.jsonevents import JSONDecoder
-from streamsafe.providers.payloads import mapping, objects
+from streamsafe.providers.payloads import mapping, objects, word
 from streamsafe.providers.toolcalls import as_json
 from streamsafe.providers.usage import count, merge
 
@@ -58,8 +58,8 @@ class GeminiDecoder(JSONDecoder):
 
     def payload(self, payload: Mapping[str, Any], event: str) -> list[Chunk]:
         """Parts, then usage, then the finish of each candidate."""
-        self.id = self.id or payload.get("responseId") or None
-        self.model = self.model or payload.get("modelVersion") or None
+        self.id = self.id or word(payload.get("responseId"))
+        self.model = self.model or word(payload.get("modelVersion"))
         candidates = objects(payload.get("candidates"))
         chunks: list[Chunk] = []
         for candidate in candidates:
@@ -128,9 +128,9 @@ class GeminiDecoder(JSONDecoder):
         if isinstance(call, Mapping):
             number = self._calls.get(index, 0)
             self._calls[index] = number + 1
-            id = call.get("id") or f"{MADE_ID}{self.id or ''}-{number}"
+            id = word(call.get("id")) or f"{MADE_ID}{self.id or ''}-{number}"
             arguments = as_json(call.get("args") or {})
-            fragment = ToolCallFragment(number, id, call.get("name") or "", arguments)
+            fragment = ToolCallFragment(number, id, word(call.get("name")) or "", arguments)
             return [Chunk("tool_call", tool_call=fragment, index=index, raw=payload)]
         if not isinstance(text, str) or not text:
             return []

@@ -16,7 +16,7 @@ from streamsafe.providers.base import Decoder
 from streamsafe.providers.facts import maybe_json
 from streamsafe.providers.halves import united
 from streamsafe.providers.jsonevents import JSONDecoder
-from streamsafe.providers.payloads import mapping, objects
+from streamsafe.providers.payloads import mapping, objects, word
 from streamsafe.providers.service import Service, behind_prompt, extended
 from streamsafe.providers.toolcalls import as_json
 from streamsafe.providers.usage import count
@@ -171,7 +171,7 @@ class OllamaDecoder(JSONDecoder):
 
     def payload(self, payload: Mapping[str, Any], event: str) -> list[Chunk]:
         """The chunks of one line."""
-        self.model = self.model or payload.get("model") or None
+        self.model = self.model or word(payload.get("model"))
         message = payload.get("message")
         if isinstance(message, Mapping):
             text, thought = message.get("content"), message.get("thinking")
@@ -217,9 +217,9 @@ class OllamaDecoder(JSONDecoder):
         number = self._calls
         self._calls += 1
         when = "".join(filter(str.isdigit, str(payload.get("created_at") or "")))
-        id = call.get("id") or f"{MADE_ID}{when}-{number}"
+        id = word(call.get("id")) or f"{MADE_ID}{when}-{number}"
         arguments = as_json(function.get("arguments") or {})
-        fragment = ToolCallFragment(number, id, function.get("name") or "", arguments)
+        fragment = ToolCallFragment(number, id, word(function.get("name")) or "", arguments)
         return Chunk("tool_call", tool_call=fragment, raw=payload)
 
     def _done(self, payload: Mapping[str, Any]) -> list[Chunk]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any, Callable
+from typing import Any, Callable, Optional
 
 from streamsafe.errors import MalformedStreamError
 
@@ -46,6 +46,13 @@ def objects(value: Any) -> list[Mapping[str, Any]]:
     if not isinstance(value, list):
         return []
     return [item for item in value if item.__class__ is dict or isinstance(item, Mapping)]
+
+
+def word(value: Any) -> Optional[str]:
+    """A name or an id: also one that came as a number; None for anything else, and for none."""
+    if isinstance(value, bool) or not isinstance(value, (str, int)):
+        return None
+    return str(value) or None
 
 
 def _slowly(data: str) -> Any:

@@ -323,7 +323,7 @@ def _foreign(name: str) -> Provider:
     near = difflib.get_close_matches(name, [*PRESETS, *names], 1)
     meant = f"; did you mean {near[0]!r}?" if near else ""
     known = ", ".join([*PRESETS, *names])
-    raise ConfigurationError(f"provider={name!r} is not known{meant} Known: {known}")
+    raise ConfigurationError(f"provider={name!r} is not known{meant}; known: {known}")
 
 
 def target(

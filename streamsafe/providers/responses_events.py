@@ -14,7 +14,7 @@ from typing import Any, Optional
 
 from streamsafe.models import Chunk, Completion, ToolCallFragment, Usage
 from streamsafe.providers.jsonevents import JSONDecoder
-from streamsafe.providers.payloads import mapping, objects
+from streamsafe.providers.payloads import mapping, objects, word
 from streamsafe.providers.usage import count
 
 #: Items that are calls of the program's tools, and where they keep what they are called with.
@@ -146,8 +146,8 @@ class ResponsesDecoder(JSONDecoder):
         self, response: Mapping[str, Any], payload: Mapping[str, Any], kind: str = ""
     ) -> list[Chunk]:
         """The response as it stands; ``kind`` is the event's, "" in a document."""
-        self.id = self.id or response.get("id") or None
-        self.model = self.model or response.get("model") or None
+        self.id = self.id or word(response.get("id"))
+        self.model = self.model or word(response.get("model"))
         if self.id:
             self.state["response_id"] = self.id
         if response.get("background"):

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any, Optional
 
 from streamsafe.models import ToolCallFragment
+from streamsafe.providers.payloads import word
 
 #: Behind one of these a JSON value begins: a fragment that looks like all so far may be one.
 _BEFORE_A_VALUE = (":", ",", "[")
@@ -56,7 +57,7 @@ class ToolCalls:
     def _fragment(self, call: Mapping[str, Any]) -> ToolCallFragment:
         function = call.get("function")
         name, arguments = _said(function) if isinstance(function, dict) else ("", "")
-        index, id = call.get("index"), _str(call.get("id"))
+        index, id = call.get("index"), word(call.get("id")) or ""
         if isinstance(index, int):
             found = self._by_index.get(index)
         else:
@@ -145,11 +146,7 @@ class _Call:
 
 
 def _said(function: Mapping[str, Any]) -> tuple[str, str]:
-    return _str(function.get("name")), as_json(function.get("arguments"))
-
-
-def _str(value: Any) -> str:
-    return value if isinstance(value, str) else ""
+    return word(function.get("name")) or "", as_json(function.get("arguments"))
 
 
 def is_whole(arguments: str) -> bool:

@@ -73,6 +73,12 @@ def sound(decoder, chunks):
     assert decoder.failure is None or isinstance(decoder.failure, StreamingError)
     assert not (decoder.finished and decoder.failure)
     json.dumps(decoder.state)
+    said = [decoder.id or "", decoder.model or ""]
+    for chunk in chunks:
+        assert chunk.citation is None or isinstance(chunk.citation, dict)
+        said += [chunk.text, chunk.reasoning, chunk.refusal, chunk.finish_reason or ""]
+        said += chunk.tool_call[1:] if chunk.tool_call else ()
+    assert all(isinstance(one, str) for one in said)
     text = "".join(chunk.text for chunk in chunks)
     message = decoder.message(Completion(text))
     assert message is None or message["role"] == "assistant"

@@ -114,6 +114,10 @@ def test_an_object_as_arguments_is_dumped():
     assert arguments == '{"city":"Zürich","n":[1,null]}'
 
 
+def test_an_id_may_be_a_number():
+    assert join(piece(0, 7, "f", "{}"), piece(0, 8, "f", "{}")) == [("7", "f", "{}"), ("8", "f", "{}")]
+
+
 def test_one_call_in_no_list():
     cut = [piece(0, "", "f", "{"), piece(0, "", "f", '"x":1}')]
     assert join(*({"tool_calls": one} for one in cut)) == [("", "f", '{"x":1}')]
