@@ -115,7 +115,8 @@ def test_an_object_as_arguments_is_dumped():
 
 
 def test_an_id_may_be_a_number():
-    assert join(piece(0, 7, "f", "{}"), piece(0, 8, "f", "{}")) == [("7", "f", "{}"), ("8", "f", "{}")]
+    made = join(piece(0, 7, "f", "{}"), piece(0, 8, "f", "{}"))
+    assert made == [("7", "f", "{}"), ("8", "f", "{}")]
 
 
 def test_one_call_in_no_list():
