@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 from typing import Optional
@@ -37,6 +38,7 @@ CTRL_C = 130
 
 def main(argv: Optional[Sequence[str]] = None) -> int:
     """Run one command; returns its exit code. ``argv``: None = the program's own arguments."""
+    _open_closed()
     arguments = list(sys.argv[1:] if argv is None else argv)
     command = next((name for name in arguments if not name.startswith("-")), None)
     parser = _parser(command)
@@ -63,6 +65,13 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
         sys.stdout = None  # if it was that which failed
         print(f"streamsafe {args.command}: {error}", file=sys.stderr)
         return FAILED
+
+
+def _open_closed() -> None:
+    """A cron job or a service may have started us without an output (``>&-``): it is None then."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))
 
 
 def _parser(command: Optional[str]) -> argparse.ArgumentParser:

@@ -156,6 +156,23 @@ def test_the_demo_shows_every_fault_and_proves_the_answer(capsys):
     assert "\x1b[" not in out  # no colours where nobody sees them
 
 
+def test_the_demo_goes_past_the_proxies_of_the_environment(monkeypatch, capsys):
+    for name in ("http_proxy", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    assert run(capsys, "demo", "--fast")[0] == 0
+
+
+@pytest.mark.parametrize("closed", [("stdout",), ("stderr",), ("stdout", "stderr")])
+def test_an_output_that_is_closed_is_written_to_by_nobody(server, monkeypatch, closed):
+    for name in closed:
+        monkeypatch.setattr(sys, name, None)
+    server.expect(reply(503, headers={"Retry-After": "0"}), stream(openai_chat(TEXT)))
+    assert main(["chat", "-m", "m", "Hi"]) == 0
+    assert main(["demo", "--fast"]) == 0
+    for name in closed:
+        getattr(sys, name).close()
+
+
 def test_python_dash_m_is_the_command():
     done = subprocess.run(
         [sys.executable, "-m", "streamsafe", "--version"],
