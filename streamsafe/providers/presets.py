@@ -292,9 +292,9 @@ _EXAMPLES = {
 def provider(which: Union[str, Provider]) -> Provider:
     """The provider of a preset's name, or the one that was given."""
     if not isinstance(which, str):
-        if not callable(getattr(which, "decoder", None)):
+        if isinstance(which, type) or not callable(getattr(which, "decoder", None)):
             raise ConfigurationError(
-                f"provider={which!r}: expected a preset's name or a Provider "
+                f"provider={which!r}: expected a preset's name or an instance of a Provider "
                 "(streamsafe.providers.base.Provider)"
             )
         return which
@@ -353,7 +353,7 @@ def target(
     url = _whole(url or preset.base_url, preset.base_url)
     if not url:
         raise ConfigurationError(
-            f"{preset.name} wants base_url=..., such as {_EXAMPLES[preset.name]}"
+            f"{preset.name} wants base_url=..., such as {_EXAMPLES.get(preset.name, 'https://...')}"
             + (f" (or set {preset.urls[0]})" if preset.urls else "")
         )
     return Target(url, key, {**_auth(preset, key, variables), **(headers or {})})

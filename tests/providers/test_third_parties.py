@@ -50,7 +50,7 @@ def test_a_provider_that_a_distribution_announces_is_found_by_its_name(distribut
 
 
 def test_what_is_announced_must_be_a_provider(distribution):
-    with pytest.raises(ConfigurationError, match="expected a preset's name or a Provider"):
+    with pytest.raises(ConfigurationError, match="expected a preset's name or an instance"):
         presets.provider("broken")
 
 
@@ -62,6 +62,11 @@ def test_an_unknown_name_is_told_with_what_was_meant(distribution):
 def test_without_the_distribution_its_name_is_unknown():
     with pytest.raises(ConfigurationError, match="'parrot' is not known"):
         presets.provider("parrot")
+
+
+def test_a_class_is_no_provider():
+    with pytest.raises(ConfigurationError, match="an instance of a Provider"):
+        StreamSession(Bare)
 
 
 class Lines(Decoder):
@@ -148,3 +153,6 @@ def test_a_preset_of_ones_own_is_a_provider():
     assert request.url == "http://acme/v1/chat/completions"
     with pytest.raises(ConfigurationError, match="ACME_API_KEY"):
         presets.target(provider, environ={})
+    nowhere = OpenAIChat(preset._replace(base_url=""))
+    with pytest.raises(ConfigurationError, match="acme wants base_url"):
+        presets.target(nowhere, "k", environ={})
