@@ -49,6 +49,8 @@ class Client(Covering):
     DIALECT: Dialect
     #: The API that shows whether the client's options will do.
     API = ""
+    #: What ``with_options`` changes beside what all vendors' clients have.
+    ALSO: tuple[str, ...] = ()
 
     def __init__(
         self,
@@ -104,8 +106,15 @@ class Client(Covering):
         base_url: Optional[str] = None,
         default_headers: Optional[Mapping[str, str]] = None,
         default_query: Optional[Mapping[str, Any]] = None,
+        **more: Any,
     ) -> C:
-        """A client with some options changed, over the same connections."""
+        """A client with some options changed, over the same connections.
+
+        ``more`` are the vendor's own, such as OpenAI's ``organization``.
+        """
+        for name, value in more.items():
+            if value is not None and name not in self.ALSO:
+                not_covered(f"client.with_options({name}=...)", self.SDK, self.COVERED)
         other = type(self).__new__(type(self))
         for name, value in self.__dict__.items():
             if not isinstance(value, Covering):  # a part belongs to its client
@@ -113,6 +122,7 @@ class Client(Covering):
         for name, value in (("timeout", timeout), ("max_retries", max_retries)):
             if given(value):
                 setattr(other, name, value)
+        other.__dict__.update({name: value for name, value in more.items() if value is not None})
         other.api_key = api_key or self.api_key
         other.base_url = base_url or self.base_url
         other.default_headers = {**self.default_headers, **(default_headers or {})}

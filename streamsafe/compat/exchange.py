@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any, NamedTuple, Optional
 
@@ -33,12 +34,24 @@ class Request(NamedTuple):
 
 
 class Response(NamedTuple):
-    """The last response: status and headers; its body is the answer itself."""
+    """The last response: status, headers, and the ``body`` of an error; else the answer is it."""
 
     status_code: int
     headers: Headers
     request: Optional[Request] = None
     request_id: Optional[str] = None
+    body: Any = None
+
+    @property
+    def text(self) -> str:
+        """The body of an error."""
+        if isinstance(self.body, str):
+            return self.body
+        return "" if self.body is None else json.dumps(self.body, ensure_ascii=False)
+
+    def json(self) -> Any:
+        """The same as a value; ValueError where it is no JSON."""
+        return json.loads(self.text)
 
 
 class Exchange:

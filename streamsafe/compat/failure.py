@@ -42,8 +42,11 @@ class Failure(StreamingError):
         made.args = (message,)
         made.__dict__.update(error.__dict__)
         made.hint, made.retryable = error.hint, error.retryable
+        body = getattr(error, "body", None)
         made.request, made.response = exchange.request, exchange.response
-        made._take(getattr(error, "body", None))
+        if made.response is not None:
+            made.response = made.response._replace(body=body)
+        made._take(body)
         return made
 
     def _take(self, body: Any) -> None:

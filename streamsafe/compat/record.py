@@ -7,7 +7,7 @@ be sent back as it is; which fields an object may have is said by its subclass.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from typing import Any, ClassVar, Optional
 
 
@@ -58,8 +58,8 @@ class Record(dict[str, Any]):
         inner = ", ".join(f"{name}={value!r}" for name, value in self.items())
         return f"{type(self).__name__}({inner})"
 
-    def to_dict(self, *, exclude_none: bool = False) -> dict[str, Any]:
-        """What the server sent, as plain dicts and lists."""
+    def to_dict(self, *, mode: str = "python", exclude_none: bool = False) -> dict[str, Any]:
+        """What the server sent, as plain dicts and lists, whatever the ``mode``."""
         return _plain(self, exclude_none, False)  # type: ignore[no-any-return]
 
     def to_json(self, *, indent: Optional[int] = 2) -> str:
@@ -67,22 +67,35 @@ class Record(dict[str, Any]):
         return json.dumps(self.to_dict(), indent=indent, ensure_ascii=False)
 
     def model_dump(
-        self, *, mode: str = "python", exclude_none: bool = False, exclude_unset: bool = False
-    ) -> dict[str, Any]:
-        """Plain dicts and lists; known fields that were not sent are None, or left out."""
-        whole = not (exclude_unset or exclude_none)
-        return _plain(self, exclude_none, whole)  # type: ignore[no-any-return]
-
-    def model_dump_json(
         self,
         *,
-        indent: Optional[int] = None,
+        mode: str = "python",
+        include: Optional[Set[str]] = None,
+        exclude: Optional[Set[str]] = None,
+        by_alias: Optional[bool] = None,
         exclude_none: bool = False,
         exclude_unset: bool = False,
-    ) -> str:
+        warnings: Any = True,
+    ) -> dict[str, Any]:
+        """Plain dicts and lists; known fields that were not sent are None, or left out.
+
+        ``include`` and ``exclude`` are names of this object's own fields. ``mode``, ``by_alias``
+        and ``warnings`` are pydantic's and change nothing here.
+        """
+        for names in (include, exclude):
+            if names is not None and not isinstance(names, Set):
+                raise TypeError(f"model_dump(): {names!r}: expected a set of names")
+        made = _plain(self, exclude_none, not (exclude_unset or exclude_none))
+        return {
+            name: value
+            for name, value in made.items()
+            if (include is None or name in include) and name not in (exclude or ())
+        }
+
+    def model_dump_json(self, *, indent: Optional[int] = None, **options: Any) -> str:
         """``model_dump`` as JSON, without blanks where ``indent`` is None."""
-        made = self.model_dump(exclude_none=exclude_none, exclude_unset=exclude_unset)
         blanks = (",", ":") if indent is None else None
+        made = self.model_dump(**options)
         return json.dumps(made, indent=indent, separators=blanks, ensure_ascii=False)
 
 

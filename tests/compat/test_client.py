@@ -73,6 +73,35 @@ def test_a_token_is_sent_without_the_environments_key(server: FaultServer) -> No
     assert "x-api-key" not in server.requests[0].headers
 
 
+def test_a_key_takes_the_place_of_a_token_and_a_token_that_of_a_key(server: FaultServer) -> None:
+    asked: dict[str, Any] = {"model": "claude-test", "max_tokens": 5, "messages": QUESTION}
+    with Anthropic(auth_token="a-token") as client:
+        keyed = client.with_options(api_key="a-key")
+        keyed.messages.create(**asked)
+        keyed.copy(auth_token="another").messages.create(**asked)
+        keyed.copy(max_retries=1).messages.create(**asked)
+    sent = [
+        (request.headers.get("x-api-key"), request.headers.get("authorization"))
+        for request in server.requests
+    ]
+    assert sent == [("a-key", None), (None, "Bearer another"), ("a-key", None)]
+
+
+def test_a_client_with_an_organization_says_so(server: FaultServer) -> None:
+    with OpenAI() as client:
+        client.with_options(organization="org-2", project="p").chat.completions.create(**ASKED)
+    assert server.requests[0].headers["openai-organization"] == "org-2"
+    assert server.requests[0].headers["openai-project"] == "p"
+
+
+def test_whatever_is_true_has_it_streamed(server: FaultServer) -> None:
+    with OpenAI() as client:
+        made: Any = client.chat.completions.create(stream=1, **ASKED)  # type: ignore[call-overload]
+        assert [chunk.object for chunk in made][0] == "chat.completion.chunk"
+        whole = client.chat.completions.create(stream=openai.NOT_GIVEN, **ASKED)  # type: ignore
+        assert whole.object == "chat.completion"
+
+
 def test_requests_sessions_are_used_and_other_clients_refused(server: FaultServer) -> None:
     with requests.Session() as http:
         http.headers["X-Own"] = "1"

@@ -27,6 +27,7 @@ anthropic = Anthropic(api_key="sk-local")
         (lambda: openai.responses.create(background=True), "background=True"),
         (lambda: openai.beta.threads, "client.beta"),
         (lambda: OpenAI(api_key="k", webhook_secret="s"), "OpenAI(webhook_secret=...)"),
+        (lambda: openai.copy(webhook_secret="s"), "client.with_options(webhook_secret=...)"),
         (lambda: anthropic.messages.batches, "client.messages.batches"),
         (lambda: anthropic.messages.count_tokens(), "client.messages.count_tokens"),
         (lambda: anthropic.beta, "client.beta"),

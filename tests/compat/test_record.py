@@ -93,5 +93,16 @@ def test_it_is_given_out_as_sent_or_with_all_known_fields() -> None:
     assert type(record.to_dict()["inner"]) is dict
 
 
+def test_what_is_given_out_can_be_chosen() -> None:
+    record = Outer({"inner": {"text": "x"}, "more": 1})
+    assert record.model_dump(include={"more"}) == {"more": 1}
+    assert record.model_dump(exclude={"inner"}, mode="json") == {"more": 1, "absent": None}
+    assert record.model_dump_json(exclude={"inner"}, exclude_none=True, by_alias=True) == (
+        '{"more":1}'
+    )
+    with pytest.raises(TypeError, match="expected a set of names"):
+        record.model_dump(exclude={"inner": {"text"}})  # type: ignore[arg-type]
+
+
 def test_it_shows_what_it_is() -> None:
     assert repr(Outer({"inner": {"text": "x"}})) == "Outer(inner=Inner(text='x'))"

@@ -66,6 +66,17 @@ class Anthropic(Covered, Client):
             options=options,
         )
 
+    def with_options(
+        self, *, api_key: Key = None, auth_token: Optional[str] = None, **options: Any
+    ) -> Anthropic:
+        """As for all clients; a key takes the place of a token, and a token that of a key."""
+        other = super().with_options(api_key=api_key or auth_token, **options)
+        if api_key or auth_token:
+            other.auth_token = None if api_key else auth_token
+        return other
+
+    copy = with_options
+
     @cached_property
     def messages(self) -> Messages:
         """``messages.create`` and ``messages.stream``."""

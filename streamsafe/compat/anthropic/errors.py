@@ -5,10 +5,12 @@
     AnthropicError                         all of them; also a streamsafe.StreamingError
     └── APIError                           .message .body
         ├── APIStatusError                 .status_code .request_id .type .response
-        │   ├── BadRequestError 400 · AuthenticationError 401 · PermissionDeniedError 403
-        │   ├── NotFoundError 404 · ConflictError 409 · UnprocessableEntityError 422
+        │   ├── BadRequestError 400 · AuthenticationError 401 · PaymentRequiredError 402
+        │   ├── PermissionDeniedError 403 · NotFoundError 404 · RequestTimeoutError 408
+        │   ├── ConflictError 409 · ContentTooLargeError 413 · UnprocessableEntityError 422
         │   ├── RateLimitError 429
-        │   └── InternalServerError 5xx: ServiceUnavailableError 503 · OverloadedError 529
+        │   └── InternalServerError 5xx: HTTPNotImplementedError 501 · ServiceUnavailableError 503
+        │                                GatewayTimeoutError 504 · OverloadedError 529
         └── APIConnectionError             no connection, or the answer broke off
             └── APITimeoutError            also a TimeoutError
 
@@ -46,9 +48,10 @@ class APIError(AnthropicError):
 
 class APIStatusError(APIError):
     """The server said no: by a status from 400 on, or inside the stream. ``type`` is the API's
-    own word for it, such as "overloaded_error"."""
+    own word for it, such as "overloaded_error", ``api_message`` its sentence."""
 
     type: Optional[str] = None
+    api_message: Optional[str] = None
 
     def __init__(self, message: str, *, response: Any, body: Any = None) -> None:
         super().__init__(message, getattr(response, "request", None), body=body)
@@ -63,7 +66,8 @@ class APIStatusError(APIError):
     def _take(self, body: Any) -> None:
         super()._take(body)
         error = body.get("error") if isinstance(body, dict) else None
-        self.type = error.get("type") if isinstance(error, dict) else None
+        said = error if isinstance(error, dict) else {}
+        self.type, self.api_message = said.get("type"), said.get("message")
 
 
 class APIConnectionError(APIError):
@@ -88,6 +92,10 @@ class AuthenticationError(APIStatusError):
     """401: the key is missing, wrong or expired."""
 
 
+class PaymentRequiredError(APIStatusError):
+    """402: the account has no credit."""
+
+
 class PermissionDeniedError(APIStatusError):
     """403: the key may not do this."""
 
@@ -96,12 +104,20 @@ class NotFoundError(APIStatusError):
     """404: no such model or path."""
 
 
+class RequestTimeoutError(APIStatusError):
+    """408: the request took too long to come."""
+
+
 class ConflictError(APIStatusError):
     """409."""
 
 
-class RequestTooLargeError(APIStatusError):
+class ContentTooLargeError(APIStatusError):
     """413: the request has too many bytes."""
+
+
+#: Its older name.
+RequestTooLargeError = ContentTooLargeError
 
 
 class UnprocessableEntityError(APIStatusError):
@@ -116,8 +132,20 @@ class InternalServerError(APIStatusError):
     """5xx: the fault is the server's."""
 
 
+class HTTPNotImplementedError(InternalServerError):
+    """501."""
+
+
 class ServiceUnavailableError(InternalServerError):
     """503."""
+
+
+class GatewayTimeoutError(InternalServerError):
+    """504: what stands before the server did not wait for it."""
+
+
+#: Its older name.
+DeadlineExceededError = GatewayTimeoutError
 
 
 class OverloadedError(InternalServerError):
@@ -127,13 +155,17 @@ class OverloadedError(InternalServerError):
 _BY_STATUS = {
     400: BadRequestError,
     401: AuthenticationError,
+    402: PaymentRequiredError,
     403: PermissionDeniedError,
     404: NotFoundError,
+    408: RequestTimeoutError,
     409: ConflictError,
-    413: RequestTooLargeError,
+    413: ContentTooLargeError,
     422: UnprocessableEntityError,
     429: RateLimitError,
+    501: HTTPNotImplementedError,
     503: ServiceUnavailableError,
+    504: GatewayTimeoutError,
     529: OverloadedError,
 }
 

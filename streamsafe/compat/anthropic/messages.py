@@ -61,7 +61,7 @@ class Messages(Covered):
         be as long as it will. Raises the errors of ``streamsafe.compat.anthropic``.
         """
         asked = {"max_tokens": max_tokens, "messages": messages, "model": model, **body}
-        if stream is True:
+        if stream:
             return self._client.ask("messages", asked, MessageWeave())
         whole = self._client.ask_whole("messages", asked, MessageWeave, MessageBuilder)
         return cast(Message, whole)

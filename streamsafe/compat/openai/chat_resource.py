@@ -46,7 +46,7 @@ class ChatCompletions(Covered):
         Raises the errors of ``streamsafe.compat.openai``.
         """
         asked = {"messages": messages, "model": model, **body}
-        if stream is True:
+        if stream:
             return self._client.ask("chat", asked, ChatWeave())
         asked = {"stream_options": {"include_usage": True}, **asked}
         return cast(ChatCompletion, self._client.ask_whole("chat", asked, ChatWeave, ChatBuilder))

@@ -39,6 +39,7 @@ class OpenAI(Covered, Client):
 
     DIALECT = Dialect(shape, translated)
     API = "chat"
+    ALSO = ("organization", "project")
 
     def __init__(
         self,

@@ -35,7 +35,7 @@ class Completions(Covered):
     ) -> Union[Answer[Completion], Completion]:
         """Ask for a text that goes on from the prompt; see ``client.chat.completions.create``."""
         asked = {"model": model, "prompt": prompt, **body}
-        if stream is True:
+        if stream:
             return self._client.ask("completions", asked, CompletionsWeave())
         asked = {"stream_options": {"include_usage": True}, **asked}
         fresh = (CompletionsWeave, CompletionsBuilder)

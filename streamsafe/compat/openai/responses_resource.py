@@ -35,7 +35,7 @@ class Responses(Covered):
         With ``background=True`` a stream that breaks is taken up where it broke, without another
         generation. A response that failed is raised, where the SDK gives its event.
         """
-        if stream is True:
+        if stream:
             return self._client.ask("responses", body, ResponsesWeave())
         if body.get("background"):
             not_covered(

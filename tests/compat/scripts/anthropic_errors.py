@@ -1,7 +1,7 @@
 import anthropic
 
 client = anthropic.Anthropic(max_retries=0)
-for status in (400, 401, 403, 404, 413, 429, 500, 529):
+for status in (400, 401, 402, 403, 404, 409, 413, 422, 429, 500, 503, 504, 529):
     for stream in (True, False):
         try:
             client.messages.create(
@@ -13,7 +13,9 @@ for status in (400, 401, 403, 404, 413, 429, 500, 529):
         except anthropic.RateLimitError as error:
             print("slower", error.status_code, error.response.headers["Request-Id"])
         except anthropic.APIStatusError as error:
-            print(error.status_code, error.request_id, error.body, error.type)
+            print(type(error).__name__, error.status_code, error.request_id, error.type)
+            print(error.body, error.response.json(), "No, " in error.response.text)
+            print(error.api_message)
             print(error, "|", error.message)
 
 try:

@@ -17,6 +17,7 @@ for status in (400, 401, 403, 404, 409, 422, 429, 500, 503):
         except openai.APIStatusError as error:
             print(type(error).__name__, error.status_code, error.request_id, error.body)
             print(error, "|", error.message, error.code, error.param, error.type)
+            print(error.response.json(), "No, " in error.response.text)
 
 try:
     for chunk in client.chat.completions.create(
