@@ -16,6 +16,7 @@ from typing import Any, Callable, Optional
 from streamsafe.models import Chunk, Completion, ToolCallFragment, Usage
 from streamsafe.providers.facts import maybe_json
 from streamsafe.providers.halves import united
+from streamsafe.providers.pattern import Piece
 from streamsafe.providers.payloads import word
 from streamsafe.providers.texts import TextDecoder
 from streamsafe.providers.toolcalls import as_json
@@ -45,8 +46,6 @@ class MessagesDecoder(TextDecoder):
     those of ``before``, the responses that ended in a pause.
     """
 
-    member = "text"
-
     def __init__(self, before: Sequence[Mapping[str, Any]] = ()) -> None:
         super().__init__()
         self._open: dict[Any, dict[str, Any]] = {}
@@ -59,31 +58,25 @@ class MessagesDecoder(TextDecoder):
         if before:
             self.state["content"] = list(before)
 
-    def text_of(self, payload: Any) -> str:
-        """The text of a delta of an open block."""
-        delta = payload["delta"]
-        if (
-            delta["type"] == "text_delta"
-            and payload["type"] == "content_block_delta"
-            and payload["index"] in self._pieces
-            and delta["text"].__class__ is str
-            and "error" not in payload
-        ):
-            return str(delta["text"])
-        return ""
+    def piece(self, payload: Any) -> Optional[Piece]:
+        """A delta of an open block: of text, thinking, or what a tool is given."""
+        delta, index = payload["delta"], payload["index"]
+        kind = delta["type"]
+        member, with_text = _PIECES[kind]
+        text, keep = delta[member], self._pieces[index].append
+        known = payload["type"] == "content_block_delta" and text.__class__ is str
+        if not known or "error" in payload:
+            return None
+        if kind == "text_delta":
+            return Piece(text, member, 1, with_text, None, keep)
+        if kind == "thinking_delta":
+            return Piece(text, member, 1, with_text, _thought, keep)
+        number = self._calls[index]
 
-    @staticmethod
-    def with_text(payload: dict[str, Any], text: str) -> dict[str, Any]:
-        """The payload of a piece of text, with another text."""
-        payload = payload.copy()
-        delta = payload["delta"].copy()
-        delta["text"], payload["delta"] = text, delta
-        return payload
+        def made(text: str, raw: dict[str, Any]) -> Chunk:
+            return Chunk("tool_call", tool_call=ToolCallFragment(number, "", "", text), raw=raw)
 
-    def keeps(self, payload: dict[str, Any]) -> Optional[Callable[[str], object]]:
-        """The block that is to be sent back."""
-        pieces = self._pieces.get(payload["index"])
-        return None if pieces is None else pieces.append
+        return Piece(text, member, 1, with_text, made, keep)
 
     def payload(self, payload: Mapping[str, Any], event: str) -> list[Chunk]:
         """The chunks of one payload; none of a ping."""
@@ -243,7 +236,6 @@ class MessagesDecoder(TextDecoder):
 
     def _stop(self, index: Any, payload: Mapping[str, Any]) -> list[Chunk]:
         """A block is whole. A tool call without a piece of input has that of its start."""
-        self._pattern.forget()  # whose texts went to an open block
         block = self._open.pop(index, None)
         if block is None:
             return []
@@ -286,3 +278,26 @@ def _with_whole_text(content: Sequence[Mapping[str, Any]], text: str) -> list[Ma
             break
         place += 1
     return [*kept[:place], {"type": "text", "text": text}, *kept[place:]]
+
+
+def _with(name: str) -> Callable[[dict[str, Any], str], dict[str, Any]]:
+    """What copies a payload, with another text of this name in its delta."""
+
+    def with_text(payload: dict[str, Any], text: str) -> dict[str, Any]:
+        payload = payload.copy()
+        payload["delta"] = {**payload["delta"], name: text}
+        return payload
+
+    return with_text
+
+
+#: Of a delta that is a piece of a text: where that stands, and how the payload has another.
+_PIECES = {
+    "text_delta": ("text", _with("text")),
+    "thinking_delta": ("thinking", _with("thinking")),
+    "input_json_delta": ("partial_json", _with("partial_json")),
+}
+
+
+def _thought(text: str, raw: dict[str, Any]) -> Chunk:
+    return Chunk("reasoning", reasoning=text, raw=raw)

@@ -11,10 +11,12 @@ it no more choices come: a server that does not know ``n`` gives one.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Optional
+from typing import Any, Callable, Optional
 
 from streamsafe.models import Chunk, Completion, Usage
+from streamsafe.providers.halves import united
 from streamsafe.providers.jsonevents import is_error
+from streamsafe.providers.pattern import Piece
 from streamsafe.providers.payloads import mapping, objects, word
 from streamsafe.providers.texts import TextDecoder
 from streamsafe.providers.thoughts import Thoughts, thought_of
@@ -46,8 +48,6 @@ _REASONING = ("reasoning_content", "reasoning")
 class ChatDecoder(TextDecoder):
     """Decodes the chunks of one response."""
 
-    member = "content"
-    depth = 3
     padding = "obfuscation"
 
     def __init__(self, choices: int = 1, reasoning: str = "") -> None:
@@ -59,30 +59,50 @@ class ChatDecoder(TextDecoder):
         self._begun = False
         self._thoughts = Thoughts()
 
-    def text_of(self, payload: Any) -> str:
-        """The text of one choice's delta that has nothing else in it."""
+    def piece(self, payload: Any) -> Optional[Piece]:
+        """A piece of the text, the reasoning or a tool call of a single choice."""
         (choice,) = payload["choices"]
-        ((name, text),) = choice["delta"].items()
+        delta = choice["delta"]
+        if len(delta) > 1:  # with what means nothing
+            delta = {
+                name: value
+                for name, value in delta.items()
+                if name != "role" and value is not None and value != ""
+            }
+        ((name, said),) = delta.items()
         if (
-            name == "content"
-            and text.__class__ is str
-            and choice["finish_reason"] is None
-            and choice["index"] == 0
-            and "content_filter_results" not in choice
-            and "error" not in payload
-            and payload.get("usage") is None
-            and self._begun
+            choice["finish_reason"] is not None
+            or choice["index"] != 0
+            or "content_filter_results" in choice
+            or "error" in payload
+            or "x_groq" in payload
+            or payload.get("usage") is not None
+            or not self._begun
         ):
-            return str(text)
-        return ""
+            return None
+        if name == "tool_calls":
+            return self._argument(said)
+        if said.__class__ is not str:
+            return None
+        if name == "content":
+            return Piece(said, name, 3, _with_content)
+        with_text = _WITH_REASONING[name]
+        return Piece(said, name, 3, with_text, _reasoned)
 
-    @staticmethod
-    def with_text(payload: dict[str, Any], text: str) -> dict[str, Any]:
-        """The payload of a piece of text, with another text."""
-        payload = payload.copy()  # half the price of unpacking it
-        choice = payload["choices"][0].copy()
-        choice["delta"], payload["choices"] = {"content": text}, [choice]
-        return payload
+    def _argument(self, calls: Any) -> Optional[Piece]:
+        """A piece of the arguments of a call that is under way."""
+        (call,) = calls
+        function = call["function"]
+        arguments, index = function["arguments"], call["index"]
+        begun = self._seen[0].calls.at(index)
+        plain = arguments.__class__ is str and index.__class__ is int
+        if not plain or begun is None or _said(call, "id") or _said(function, "name"):
+            return None
+
+        def made(text: str, raw: dict[str, Any]) -> Chunk:
+            return Chunk("tool_call", tool_call=begun.add("", "", text), raw=raw)
+
+        return Piece(arguments, "arguments", 6, _with_arguments, made)
 
     def document(self, payload: Any) -> list[Chunk]:
         """A plain answer: the server did not stream."""
@@ -267,7 +287,7 @@ def _reasoning(delta: Mapping[str, Any]) -> str:
     for detail in objects(delta.get("reasoning_details")):
         text = detail.get("text") or detail.get("summary")
         pieces.append(text if isinstance(text, str) else "")
-    return "".join(pieces)
+    return united("".join(pieces))
 
 
 def _parts(content: list[Any]) -> tuple[str, str, list[Mapping[str, Any]]]:
@@ -285,4 +305,36 @@ def _parts(content: list[Any]) -> tuple[str, str, list[Mapping[str, Any]]]:
             cited.append(part)
         elif isinstance(part.get("text"), str):
             text += part["text"]
-    return reasoning, text, cited
+    return united(reasoning), united(text), cited
+
+
+def _with(name: str) -> Callable[[dict[str, Any], Any], dict[str, Any]]:
+    """What copies a payload, with another member of this name in its choice's delta."""
+
+    def with_said(payload: dict[str, Any], said: Any) -> dict[str, Any]:
+        payload = payload.copy()  # half the price of unpacking it
+        choice = payload["choices"][0].copy()
+        choice["delta"] = {**choice["delta"], name: said}
+        payload["choices"] = [choice]
+        return payload
+
+    return with_said
+
+
+_with_content, _with_calls = _with("content"), _with("tool_calls")
+_WITH_REASONING = {name: _with(name) for name in _REASONING}
+
+
+def _with_arguments(payload: dict[str, Any], text: str) -> dict[str, Any]:
+    call = payload["choices"][0]["delta"]["tool_calls"][0].copy()
+    call["function"] = {**call["function"], "arguments": text}
+    return _with_calls(payload, [call])
+
+
+def _reasoned(text: str, raw: dict[str, Any]) -> Chunk:
+    return Chunk("reasoning", reasoning=text, raw=raw)
+
+
+def _said(value: Mapping[str, Any], name: str) -> bool:
+    """Whether a member has a value that says something."""
+    return value.get(name) is not None and value[name] != ""

@@ -13,11 +13,6 @@ from typing import Any
 from streamsafe.models import Chunk
 
 
-def may_have_halves(data: str) -> bool:
-    """Whether an event's data has an escape of a surrogate in it."""
-    return "\\u" in data and ("\\ud" in data or "\\uD" in data)
-
-
 def is_whole(text: str) -> bool:
     """Whether a text that is not empty needs nothing of its neighbours."""
     return not ("\udc00" <= text[0] <= "\udfff" or "\ud800" <= text[-1] <= "\udbff")
@@ -43,6 +38,16 @@ class Halves:
 
     def __init__(self) -> None:
         self.kept: dict[Any, tuple[Chunk, str]] = {}
+
+    def wanted(self, chunks: Sequence[Chunk]) -> bool:
+        """Whether these chunks need ``mend``."""
+        if self.kept:
+            return True
+        for chunk in chunks:
+            _, text = _said(chunk)
+            if text and not text.isascii() and not is_whole(text):
+                return True
+        return False
 
     def mend(self, chunks: Sequence[Chunk]) -> list[Chunk]:
         """The chunks with whole characters; those that would be empty are "other"."""

@@ -15,7 +15,7 @@ from streamsafe.providers.base import Decoder
 from streamsafe.providers.classify import api_error
 from streamsafe.providers.delays import retry_after
 from streamsafe.providers.facts import error_facts, maybe_json, unwrapped
-from streamsafe.providers.halves import Halves, may_have_halves
+from streamsafe.providers.halves import Halves
 from streamsafe.providers.payloads import decode, malformed
 
 #: What is kept of lines outside the standard's fields, in characters: enough for any error object.
@@ -57,10 +57,9 @@ class JSONDecoder(Decoder):
                     elif self.skip(error):
                         return True
         if payload is not UNREAD:
-            known = len(chunks)
-            self.take(payload, event.event, chunks)
-            if self._halves.kept or may_have_halves(event.data):
-                chunks[known:] = self._halves.mend(chunks[known:])
+            made: list[Chunk] = []
+            self.take(payload, event.event, made)
+            chunks += self._halves.mend(made) if self._halves.wanted(made) else made
         over = self.failure is not None or self.closed
         if over and self._halves.kept:
             chunks += self._halves.rest()

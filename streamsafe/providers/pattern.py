@@ -9,20 +9,36 @@ it to that.
 
 from __future__ import annotations
 
-from typing import Any, Callable, Optional
+from typing import Any, Callable, NamedTuple, Optional
 
-from streamsafe.models import ServerSentEvent
+from streamsafe.models import Chunk, ServerSentEvent
 from streamsafe.providers.payloads import scan, scanstring
 
 #: Tries without a hit after which a stream is taken for one whose every event differs elsewhere
 #: too (a time, padding): learning costs as much as two readings.
 TRIES = 4
 
-#: Longer events are no pieces of text, and to look through them twice would cost.
-LONGEST = 4096
+
+class Piece(NamedTuple):
+    """What a payload is that adds to one text."""
+
+    text: str
+    #: The name of the string.
+    member: str
+    #: How many lists and objects are in the payload, all of them around the string.
+    depth: int
+    #: Copies those and shares the rest: such a payload, with another text.
+    with_text: Callable[[dict[str, Any], str], dict[str, Any]]
+    #: Makes the chunk of a text and its payload; None: it is one of the answer's text.
+    made: Optional[Callable[[str, dict[str, Any]], Chunk]] = None
+    #: Who besides the program is to have the texts, if somebody is.
+    keep: Optional[Callable[[str], object]] = None
+
+
+_Parts = tuple[str, str, int, str, dict[str, Any], Piece]
 
 #: The parts of a pattern that no event has: no JSON text begins so.
-_NONE: tuple[str, str, int, str, dict[str, Any]] = ("", "\0", 0, "", {})
+_NONE: _Parts = ("", "\0", 0, "", {}, Piece("", "", 0, lambda payload, text: payload))
 #: Stands for the string when what was learnt is put to the test. JSON escapes neither character.
 _PROBE = "\ufffc0"
 
@@ -30,47 +46,46 @@ _PROBE = "\ufffc0"
 class Pattern:
     """The pattern of one response's events. Used by the reading thread.
 
-    ``member`` is the name of the string, ``depth`` the number of lists and objects in a payload,
-    all of them around the string; ``with_text(payload, text)`` copies those and shares the rest.
     ``padding`` is the name of a string that differs, too, behind the text: with it some servers
     hide from who watches the wire how long a token is. ``tries`` is to be set to TRIES by whoever
     read an event by the pattern.
     """
 
-    __slots__ = ("tries", "_member", "_depth", "_with_text", "_padding", "_parts", "_tail")
+    __slots__ = ("tries", "_padding", "_parts", "_tail")
 
-    def __init__(
-        self,
-        member: str,
-        depth: int,
-        with_text: Callable[[dict[str, Any], str], dict[str, Any]],
-        padding: str = "",
-    ) -> None:
+    def __init__(self, padding: str = "") -> None:
         self.tries = TRIES
-        self._member = member
-        self._depth = depth
-        self._with_text = with_text
         self._padding = padding
         self._parts = _NONE
         self._tail: Optional[str] = None  # what stands behind the padding, if there is one
 
-    def parts(self) -> tuple[str, str, int, str, dict[str, Any]]:
-        """``name, before, start, after, payload``: an event of this name, whose data
+    def parts(self) -> _Parts:
+        """``name, before, start, after, payload, piece``: an event of this name, whose data
         ``startswith(before)``, has a string from ``start`` on, then ``after`` and no more, is
-        ``payload`` with that string in it. If ``after`` is not all, ask ``padded``."""
+        ``payload`` with that string in it, a ``piece`` of a text. If ``after`` is not all, ask
+        ``padded``."""
         return self._parts
 
-    def forget(self) -> None:
-        """No event to come is like those before."""
-        self._parts, self._tail = _NONE, None
+    def renew(self, piece_of: Callable[[dict[str, Any]], Optional[Piece]]) -> None:
+        """Ask anew what the payload is a piece of; if of nothing, no event is like it."""
+        if self._parts is _NONE:
+            return
+        piece = piece_of(self._parts[4])
+        if piece is None:
+            self._parts, self._tail = _NONE, None
+        else:
+            self._parts = (*self._parts[:5], piece)
 
-    def learn(self, event: ServerSentEvent, payload: dict[str, Any], text: str) -> None:
+    def learn(self, event: ServerSentEvent, payload: dict[str, Any], piece: Piece) -> None:
         """Take an event as the pattern for those to come, if it is fit for one."""
         self.tries -= 1
-        # What is shared must be such that nobody can change it.
-        if len(event.data) > LONGEST or _nested(payload) != self._depth:
+        if not self.tries:
+            self._parts, self._tail = _NONE, None
             return
-        cut = _cut(event.data, self._member, text)
+        # What is shared must be such that nobody can change it.
+        if _nested(payload) != piece.depth:
+            return
+        cut = _cut(event.data, piece.member, piece.text)
         if cut is None:
             return
         before, after = cut
@@ -78,7 +93,7 @@ class Pattern:
         end = _cut(after, self._padding, padding) if isinstance(padding, str) else None
         middle, tail = end or (after, None)
         probe = f'{before}{_PROBE}"{middle}' + ("" if tail is None else f'{_PROBE}"{tail}')
-        expected = self._with_text(payload, _PROBE)
+        expected = piece.with_text(payload, _PROBE)
         if tail is not None:
             expected[self._padding] = _PROBE
         try:
@@ -87,14 +102,14 @@ class Pattern:
             return
         if probed == expected:
             # A copy: the program may do with the event's own what it likes.
-            known = self._with_text(payload, text)
-            self._parts = (event.event, before, len(before), middle, known)
+            known = piece.with_text(payload, piece.text)
+            self._parts = (event.event, before, len(before), middle, known, piece)
             self._tail = tail
 
     def padded(self, data: str, end: int, text: str) -> Optional[dict[str, Any]]:
         """The payload of an event whose text ended at ``end``, if but for its padding it is like
         the others."""
-        middle = self._parts[3]
+        _, _, _, middle, known, piece = self._parts
         if self._tail is None or not data.startswith(middle, end):
             return None
         try:
@@ -103,7 +118,7 @@ class Pattern:
             return None
         if data[end:] != self._tail:
             return None
-        payload = self._with_text(self._parts[4], text)
+        payload = piece.with_text(known, text)
         payload[self._padding] = padding
         return payload
 

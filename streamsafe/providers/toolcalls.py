@@ -25,9 +25,9 @@ class ToolCalls:
     """
 
     def __init__(self) -> None:
-        self._calls: list[_Call] = []
-        self._by_index: dict[int, _Call] = {}
-        self._legacy: Optional[_Call] = None
+        self._calls: list[Call] = []
+        self._by_index: dict[int, Call] = {}
+        self._legacy: Optional[Call] = None
 
     @property
     def begun(self) -> bool:
@@ -54,6 +54,12 @@ class ToolCalls:
             found.append(self._legacy.add("", *_said(function)))
         return found
 
+    def at(self, index: int) -> Optional[Call]:
+        """The call that has this index and an id, if there is one: a fragment with the index and
+        neither id nor name is its own."""
+        call = self._by_index.get(index)
+        return call if call is not None and call.id else None
+
     def _fragment(self, call: Mapping[str, Any]) -> ToolCallFragment:
         function = call.get("function")
         name, arguments = _said(function) if isinstance(function, dict) else ("", "")
@@ -72,13 +78,13 @@ class ToolCalls:
             self._by_index[index] = found
         return found.add(id, name, arguments)
 
-    def _begin(self) -> _Call:
-        call = _Call(len(self._calls))
+    def _begin(self) -> Call:
+        call = Call(len(self._calls))
         self._calls.append(call)
         return call
 
 
-class _Call:
+class Call:
     """One call as far as it came."""
 
     __slots__ = ("place", "id", "name", "_pieces", "_length", "_repeats")
