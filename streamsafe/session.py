@@ -163,8 +163,10 @@ class StreamSession:
             keep=checked.keep(keep),
             skip_malformed=checked.skips(on_malformed),
         )
-        # What the API cannot take is found now, where the program can see what it wrote.
-        self.provider.request(call, route.target)
+        # What an API cannot take is found now, where the program can see what it wrote.
+        for route in setup.routes:
+            asked = (route.call or call).replace(model=route.model)
+            route.provider.request(asked, route.target)
         return Stream(setup)
 
     def resume(
@@ -191,6 +193,9 @@ class StreamSession:
         more. A ``sink`` is given the whole text: first, before anything is asked, what the journal
         holds; a path is written anew, whatever the dead process left of it.
 
+        It is the session's provider that is asked, for the model that had begun; for the session's
+        own where another provider had.
+
         Raises ResumeError for an unknown id, or while another process or thread is reading it;
         iterating raises it where the answer can't be gone on with (see ``resume``).
         """
@@ -205,7 +210,8 @@ class StreamSession:
         token, stream_id = checked.cancel(cancel), checked.stream_id(stream_id)
         taking = sink_of(sink)
         info = keeping.info(stream_id)
-        route = self._route(info.model)
+        known = info.provider == self.provider.name
+        route = self._route(info.model if known else self.model or info.model)
         if info.status != "complete":
             keys = [route.target.api_key] if route.target.api_key else []
             keeping.claim(stream_id, secrets=keys)
@@ -214,6 +220,8 @@ class StreamSession:
         except BaseException:
             keeping.release(stream_id)
             raise
+        if not known:
+            saved = saved._replace(state={})  # another server's cursor
         if taking is not None and saved.completion is not None:
             taking.write(saved.chunks)
             taking.finish()

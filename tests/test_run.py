@@ -408,6 +408,9 @@ def test_a_fallback_is_not_asked_after_the_first_token(server):
 def test_a_fallback_of_the_wrong_kind_is_named(server):
     with pytest.raises(ConfigurationError, match="fallbacks"):
         session(server).stream("Hi", fallbacks=["groq"])
+    third = StreamSession("anthropic", base_url=server.url, api_key="k", model="claude")
+    with pytest.raises(ConfigurationError, match="Anthropic wants a user message"):
+        session(server).stream([{"role": "system", "content": "Hi"}], fallbacks=[third])
 
 
 # -- clocks ----------------------------------------------------------------------------------------

@@ -165,6 +165,19 @@ def test_a_path_gets_a_whole_answer_without_asking_anybody(server, session, jour
     assert len(server.requests) == 1
 
 
+def test_another_providers_session_asks_for_its_own_model(server, session, journal):
+    for name, provider in (("a", "vllm"), ("b", "openai")):
+        journal.begin(name, call=Call(model="begun"), provider=provider, settings={})
+        journal.append(name, [Chunk("text", "Owls")], state={"cursor": "another server's"})
+        journal.release(name)
+    server.handle(go_on)
+    for name, model, kept in (("a", "begun", True), ("b", "m", False)):
+        again = session.resume(name)
+        assert bool(again.completion.provider_state) is kept
+        assert again.until_done().text == TEXT
+        assert server.requests[-1].json["model"] == model
+
+
 def test_a_name_that_is_taken_fails_before_anything_is_sent(server, session, journal, caplog):
     journal.begin("s", call=Call(), provider="p", settings={})
     journal.append("s", [Chunk("text", "Owls")])
