@@ -240,11 +240,14 @@ class ResponsesDecoder(JSONDecoder):
     # -- calls -----------------------------------------------------------------------------------
 
     def _call_of(self, payload: Mapping[str, Any]) -> Optional[dict[str, Any]]:
-        """The call an event adds to; None for one whose item was not seen: that comes whole."""
-        id, place = payload.get("item_id"), payload.get("output_index")
-        for call in self._calls:
-            if call["item_id"] == id if id else call["output_index"] == place:
-                return call
+        """The call an event adds to, by its item or, since some gateways give each event another
+        item id, by its place; None for one whose item was not seen: that comes whole."""
+        for name, value in (
+            ("item_id", payload.get("item_id")), ("output_index", payload.get("output_index"))
+        ):  # fmt: skip
+            for call in self._calls:
+                if value is not None and call[name] == value:
+                    return call
         return None
 
     def _begin_call(self, item: Any, payload: Mapping[str, Any]) -> list[Chunk]:

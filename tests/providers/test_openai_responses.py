@@ -302,6 +302,17 @@ def test_arguments_are_joined_wherever_they_are_cut(cuts, complete):
     assert completion.finish_reason == "tool_calls"
 
 
+def test_a_call_is_known_by_its_place_where_each_event_has_another_item_id(decode):
+    places = [(0, "call_1", "{}"), (1, "call_2", "[1]")]
+    stream = body(
+        *(item_event("added", call_item("", id), place) for place, id, _ in places),
+        *(input_delta(given, f"odd{place}", place) for place, _, given in reversed(places)),
+        snapshot("completed"),
+    )
+    calls = decode("openai_responses", [stream]).completion.tool_calls
+    assert calls == tuple(ToolCall(id, "f", given) for _, id, given in places)
+
+
 def test_a_custom_tools_input_is_text(decode):
     item = {"id": "ct", "type": "custom_tool_call", "call_id": "c", "name": "g", "input": ""}
     piece = {"type": "response.custom_tool_call_input.delta", "item_id": "ct", "delta": "free"}
