@@ -103,6 +103,12 @@ def test_a_given_id_is_sent_and_carried_by_events_without_one(server, session):
     assert server.requests[0].headers["last-event-id"] == "41"
 
 
+def test_an_id_goes_back_as_utf_8(server, session):
+    server.expect(stream(event("日é")), GONE)
+    assert ids(session.events(server.url)) == ["日é"]
+    assert server.requests[1].headers["last-event-id"].encode("latin-1") == "日é".encode()
+
+
 def test_the_servers_retry_is_the_wait_spread_a_little(server, session, waits):
     server.expect(stream(b"retry: 500\ndata: x\n\n"), GONE)
     list(session.events(server.url))
@@ -227,6 +233,14 @@ def lines(*body, **how):
 def test_lines_are_values_to_the_end_of_the_body(server, session):
     server.expect(lines('{"a": 1}\n\n[2]\r\n"', 'x"\n3'))
     assert list(session.lines(server.url)) == [{"a": 1}, [2], "x", 3]
+
+
+def test_lines_are_what_is_asked_for_unless_the_program_says_otherwise(server, session):
+    server.expect(stream("1\n"), stream("1\n"))
+    for headers in (None, {"accept": "x/y"}):
+        assert list(session.lines(server.url, headers=headers)) == [1]
+    first, second = (request.headers["accept"] for request in server.requests)
+    assert first.startswith("application/x-ndjson") and second == "x/y"
 
 
 def test_a_single_line_is_one_value(server, session):

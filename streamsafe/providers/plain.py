@@ -15,6 +15,9 @@ from streamsafe.models import Call, Chunk, Completion, Request, ServerSentEvent
 from streamsafe.providers.base import Decoder, Profile, Target
 from streamsafe.providers.classify import http_error
 
+#: What is accepted in place of an event stream where lines are asked for.
+LINES = "application/x-ndjson, application/jsonl, application/json;q=0.9, */*;q=0.5"
+
 
 class EventDecoder(Decoder):
     """Events as they are. Any byte is a sign of life: a quiet source with heartbeats is well."""
@@ -85,9 +88,13 @@ class Plain:
 
     def request(self, call: Call, target: Target) -> Request:
         """The request as it was given, with the last event's id where there is one."""
-        if not self._last_event_id:
-            return self._request
-        headers = {**self._request.headers, "Last-Event-ID": self._last_event_id}
+        headers = dict(self._request.headers)
+        if self.framing == "ndjson" and "accept" not in map(str.lower, headers):
+            headers["Accept"] = LINES  # a server that knows both forms is to send lines
+        if self._last_event_id:
+            # The standard sends it as UTF-8; a header's text goes out as Latin-1, byte for byte.
+            id = self._last_event_id.encode("utf-8", "replace").decode("latin-1")
+            headers["Last-Event-ID"] = id
         return self._request.replace(headers=headers)
 
     def decoder(self, call: Call) -> Decoder:
