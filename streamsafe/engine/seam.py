@@ -78,7 +78,10 @@ def find_overlap(delivered: str, head: str, final: bool) -> Optional[Cut]:
         return None
     if _is_fresh(delivered, head):
         return Cut(0, 0.9, fresh=True)
-    lead = _lead(delivered, head)
+    fence = _fence(delivered, head.lstrip(), final)
+    if fence is None:
+        return None
+    lead = len(head) - len(head.lstrip()) + fence if fence else _lead(head)
     tail, words = delivered[-TAIL:], head[lead:]
     if not final and (not words or words in (".", "..", "`", "``")):
         return None
@@ -88,7 +91,7 @@ def find_overlap(delivered: str, head: str, final: bool) -> Optional[Cut]:
     if sizes:
         longest = max(sizes)
         return Cut(lead + longest, min(0.95, 0.5 + longest / 40))
-    return Cut(_common_space(delivered, head), 0.5)
+    return Cut(lead if fence else _common_space(delivered, head), 0.5)
 
 
 def _is_fresh(delivered: str, head: str) -> bool:
@@ -114,22 +117,42 @@ def _overlaps(tail: str, head: str) -> list[int]:
     return found
 
 
-def _lead(delivered: str, head: str) -> int:
-    """How much of the head is no words: blanks, dots of going on, a code fence opened again."""
+def _lead(head: str) -> int:
+    """How much of the head is no words: blanks, dots of going on."""
     bare = head.lstrip()
-    if delivered.count("```") % 2 and bare.startswith("```"):
-        line = bare.find("\n")
-        return len(head) if line < 0 else len(head) - len(bare) + line + 1
     for dots in ("...", "…"):
         if bare.startswith(dots):
             bare = bare[len(dots) :].lstrip()
     return len(head) - len(bare)
 
 
+def _fence(delivered: str, bare: str, final: bool) -> Optional[int]:
+    """Length of the line with which the head opens again the code block that was cut; 0 if it
+    does not, None if the head is too short to tell.
+
+    What closes a block is a fence with nothing behind it; so is one that opens a block of no
+    language, but then code follows it and no blank line.
+    """
+    opening, newline, _ = delivered[delivered.rfind("```") :].partition("\n")
+    if delivered.count("```") % 2 == 0 or not newline or not bare.startswith("```"):
+        return 0
+    line, newline, rest = bare.partition("\n")
+    if not newline:
+        return 0 if final else None
+    opens = bool(_language(line))
+    if not opens and not _language(opening):
+        if not rest and not final:
+            return None
+        opens = rest[:1] not in ("", "\n")
+    return len(line) + 1 if opens else 0
+
+
+def _language(fence: str) -> str:
+    return fence.strip("` \t\r")
+
+
 def _common_space(delivered: str, head: str) -> int:
     """Nothing is repeated but, maybe, the white space at the join."""
-    if delivered.count("```") % 2 and head.lstrip().startswith("```"):
-        return _lead(delivered, head)
     space = delivered[len(delivered.rstrip()) :]
     cut = find_space(space, head, True)
     return cut.drop if cut is not None else 0

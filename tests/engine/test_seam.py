@@ -129,6 +129,12 @@ def test_words_that_the_model_repeats_are_never_doubled(words, at, repeated, len
         ("The quick brown", " fox", "The quick brown fox"),
         ("```python\nx = 1\n", "```python\nx = 1\ny = 2", "```python\nx = 1\ny = 2"),
         ("```python\nx = 1\n", "```python\ny = 2", "```python\nx = 1\ny = 2"),
+        ("```python\nx = 1", "\n```\n\nSo x is 1.", "```python\nx = 1\n```\n\nSo x is 1."),
+        ("```python\nx = 1\n", "```\nSo x is 1.", "```python\nx = 1\n```\nSo x is 1."),
+        ("```python\nx = 1\n", "```", "```python\nx = 1\n```"),
+        ("```pyth", "```python\nx = 1", "```python\nx = 1"),
+        ("```\nx = 1\n", "```\ny = 2", "```\nx = 1\ny = 2"),
+        ("```\nx = 1\n", "```\n\nSo x is 1.", "```\nx = 1\n```\n\nSo x is 1."),
     ],
 )
 def test_the_head_of_a_model_that_was_asked_to_go_on(first, head, text):
