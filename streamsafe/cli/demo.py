@@ -11,7 +11,7 @@ import argparse
 import sys
 import threading
 import zlib
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import Any, TextIO
 
 from streamsafe import RetryPolicy, StreamSession, Timeouts, __version__
 from streamsafe.cli.style import Margin, Style
@@ -20,9 +20,7 @@ from streamsafe.lifecycle import AttemptStarted, Opened, Record, Resumed, Retryi
 from streamsafe.models import Completion
 from streamsafe.testing import FaultServer, pause, reply, rst, stall, stream
 from streamsafe.testing.answers import openai_chat
-
-if TYPE_CHECKING:
-    import requests
+from streamsafe.wire.http import HttpTransport
 
 TEXT = (
     "A streamed answer is a promise kept one word at a time, over a wire that has promised "
@@ -56,7 +54,8 @@ def run(args: argparse.Namespace) -> int:
             timeouts=Timeouts(inactivity=1.0, warn_after=0.5),
             retry=RetryPolicy(max_retries=4, base=0.4, cap=0.6, jitter="none"),
             resume="restart",
-            http=_direct(),
+            # No proxy of the environment's leads to this machine.
+            transport=HttpTransport(trust_env=False),
         )
         show = Show(out, style)
         show.title()
@@ -67,15 +66,6 @@ def run(args: argparse.Namespace) -> int:
         show.verdict(completion)
     whole = completion.complete and completion.text == TEXT
     return 0 if whole else 1
-
-
-def _direct() -> requests.Session:
-    """For a server on this machine, which no proxy of the environment's leads to."""
-    import requests
-
-    session = requests.Session()
-    session.trust_env = False
-    return session
 
 
 def _script(server: FaultServer, pace: float) -> None:

@@ -47,8 +47,9 @@ class HttpTransport:
     ``request`` is not called; override ``prepare_request`` or ``send`` instead.
 
     ``pool_maxsize`` idle connections are kept per host, any number may be in use. ``keepalive``
-    is the silence in seconds before TCP asks whether the peer is there, None = never. Raises
-    ConfigurationError for values that are not such.
+    is the silence in seconds before TCP asks whether the peer is there, None = never.
+    ``trust_env=False``: a session of its own takes no proxies, certificates and .netrc from the
+    environment. Raises ConfigurationError for values that are not such.
     """
 
     def __init__(
@@ -58,12 +59,14 @@ class HttpTransport:
         limits: Optional[Limits] = None,
         pool_maxsize: int = 1000,
         keepalive: Optional[float] = 30.0,
+        trust_env: bool = True,
     ) -> None:
         _check(pool_maxsize, keepalive)
         self._given = http
         self._limits = limits or Limits()
         self._pool_maxsize = pool_maxsize
         self._keepalive = keepalive
+        self._trust_env = trust_env
         self._set_up()
 
     def open(
@@ -117,6 +120,7 @@ class HttpTransport:
         session = self._given
         if session is None:
             session = requests.Session()
+            session.trust_env = self._trust_env
             adapter = ScopedAdapter(pool_maxsize=self._pool_maxsize, keepalive=self._keepalive)
             session.mount("https://", adapter)
             session.mount("http://", adapter)
@@ -125,7 +129,7 @@ class HttpTransport:
         self._routes = Routes(session, self._pool_maxsize, self._keepalive)
 
     def __getstate__(self) -> dict[str, Any]:
-        names = ("_given", "_limits", "_pool_maxsize", "_keepalive")
+        names = ("_given", "_limits", "_pool_maxsize", "_keepalive", "_trust_env")
         return {name: getattr(self, name) for name in names}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
