@@ -66,7 +66,7 @@ class Course:
     @property
     def keys(self) -> list[str]:
         """The keys of all routes, which nobody is to see."""
-        return [route.target.api_key for route in self._routes if route.target.api_key]
+        return [secret for route in self._routes for secret in route.target.secrets]
 
     def resumed(self, received: Received) -> None:
         """Plan the first attempt behind what a journal has; the plan may be a refusal."""

@@ -39,6 +39,8 @@ from streamsafe.models import Attempt, Completion
 
 _MASK = "***"
 
+_CREDENTIAL = re.compile(r"auth|key|token|secret|cookie|credential|password|signature", re.I)
+
 #: A shorter secret is a placeholder, such as "x" for a local server: masked everywhere it would eat
 #: other words, so it is masked where it stands alone.
 _LEAST = 8
@@ -276,6 +278,11 @@ class StreamCancelledError(StreamingError):
     def __init__(self, reason: Optional[str] = None) -> None:
         super().__init__("the stream was cancelled" + (f": {reason}" if reason else ""))
         self.reason = reason
+
+
+def is_credential(header: str) -> bool:
+    """True if a header of this name is likely to hold a secret."""
+    return _CREDENTIAL.search(header) is not None
 
 
 def masked(value: Any, secrets: tuple[str, ...]) -> Any:

@@ -222,10 +222,12 @@ class _State:
     def _connect(self, deadline: Deadline, number: int) -> Attempt:
         source = self.source
         plain = Plain(source.request, source.framing, self.last_event_id)
-        call, target = Call(), Target("")
+        call = Call()
+        target = Target(source.request.url, None, source.request.headers)
         terms = Terms(
             source.transport, source.timeouts, source.limits, source.clock, deadline,
-            source.stream_id, (), False, self._notices.record, _nothing, self._notices.stall,
+            source.stream_id, target.secrets, False, self._notices.record, _nothing,
+            self._notices.stall,
         )  # fmt: skip
         attempt = Attempt(
             terms, plain.request(call, target), plain, plain.decoder(call), number, self._waited

@@ -282,7 +282,7 @@ class Run:
             clock=setup.clock,
             deadline=self._deadline,
             stream_id=setup.stream_id,
-            secrets=(route.target.api_key,) if route.target.api_key else (),
+            secrets=route.target.secrets,
             skip_malformed=setup.skip_malformed,
             notify=self._notices.record,
             on_malformed=self._on_malformed,

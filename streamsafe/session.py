@@ -213,8 +213,7 @@ class StreamSession:
         known = info.provider == self.provider.name
         route = self._route(info.model if known else self.model or info.model)
         if info.status != "complete":
-            keys = [route.target.api_key] if route.target.api_key else []
-            keeping.claim(stream_id, secrets=keys)
+            keeping.claim(stream_id, secrets=route.target.secrets)
         try:
             saved = keeping.load(stream_id)
         except BaseException:

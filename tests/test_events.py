@@ -134,6 +134,14 @@ def test_a_status_that_says_no_is_not_asked_again(server, session, status):
     assert raised.value.status == status
 
 
+def test_credentials_that_the_server_echoes_are_masked(server, session):
+    token = "gateway-token-0123456789"
+    server.expect(reply(403, f"not with {token}"))
+    with pytest.raises(StreamingError) as caught:
+        list(session.events(server.url, headers={"Authorization": f"Bearer {token}"}))
+    assert token not in f"{caught.value}{vars(caught.value)}"
+
+
 def test_a_failed_source_never_looks_like_one_that_ended(server, session):
     server.expect(reply(401))
     source = session.events(f"{server.url}/events")

@@ -168,6 +168,30 @@ def test_a_key_that_the_server_echoes_is_masked(server):
     assert server.requests[0].headers["authorization"] == f"Bearer {key}"
 
 
+def test_credentials_in_the_address_and_the_headers_are_masked_where_the_server_echoes_them(server):
+    password, token = "tr0ub4dor-and-three", "gateway-token-0123456789"
+    address = server.url.replace("//", f"//me:{password}@") + "/v1"
+    server.expect(reply(401, json={"error": {"message": f"no: {password} {token}"}}))
+    headers = {"X-Gateway-Auth": f"Bearer {token}"}
+    with StreamSession(
+        "openai_compatible", base_url=address, model="m", headers=headers
+    ) as asking:
+        error = read(asking.stream("Hi"))[1]
+    assert server.requests[0].headers["x-gateway-auth"] == f"Bearer {token}"
+    shown = f"{error}{error.body}{error.attempts}{vars(error)}"
+    assert password not in shown and token not in shown
+    assert str(error).startswith("401: no: *** ***")
+
+
+@pytest.mark.parametrize("port", ["99999", "[::1"])
+def test_an_address_that_can_not_be_read_is_shown_without_its_password(port):
+    with StreamSession(
+        "openai_compatible", base_url=f"http://me:secret@host:{port}/v1", api_key="k", model="m"
+    ) as asking, pytest.raises(ConfigurationError, match="Failed to parse") as caught:
+        asking.complete("Hi")
+    assert "secret" not in str(caught.value)
+
+
 def test_a_long_retry_after_is_raised_at_once_and_carried(server):
     server.expect(reply(429, headers={"Retry-After": "3600"}))
     error = read(session(server).stream("Hi"))[1]

@@ -10,8 +10,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Optional, Protocol
 
-from streamsafe.errors import APIError, StreamingError
+from streamsafe.errors import APIError, StreamingError, is_credential
 from streamsafe.models import Call, Chunk, Completion, Frozen, Request, ServerSentEvent
+
+
+#: A shorter password or header is not masked: it might be a word of the prompt's.
+_LEAST_SECRET = 16
 
 
 class Target(Frozen):
@@ -32,7 +36,20 @@ class Target(Frozen):
         self._set(base_url=base_url.rstrip("/"), api_key=api_key, headers=dict(headers or {}))
 
     def __repr__(self) -> str:
-        return f"Target(base_url={self.base_url!r})"  # never the key
+        host = self.base_url.rpartition("@")[2]
+        return f"Target(base_url={host!r})"  # never the key
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What nobody is to see: the key, and credentials in the headers and the address."""
+        found = [self.base_url.rpartition("@")[0].rpartition(":")[2]]
+        found += [
+            value.rpartition(" ")[2]
+            for name, value in self.headers.items()
+            if is_credential(name)
+        ]
+        long = [one for one in found if len(one) >= _LEAST_SECRET]
+        return tuple(dict.fromkeys([self.api_key, *long] if self.api_key else long))
 
 
 class Profile(NamedTuple):

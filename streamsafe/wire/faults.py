@@ -63,6 +63,8 @@ _NOT_HTTP = (
 #: OpenSSL's words for an answer that is no TLS record.
 _NO_TLS = ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "UNKNOWN_PROTOCOL", "PACKET_LENGTH_TOO_LONG")
 
+_USERINFO = re.compile(r"(?<=//)[^/@\s]+@")
+
 _CA_HINT = (
     "behind a proxy that re-signs TLS, point REQUESTS_CA_BUNDLE or your session's verify at its "
     "certificate; check the host's name and the machine's date"
@@ -270,7 +272,8 @@ def _first(chain: list[BaseException], kinds: _Kinds) -> Optional[BaseException]
 
 
 def _text(error: BaseException) -> str:
-    return getattr(error, "strerror", None) or str(error) or type(error).__name__
+    text = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return _USERINFO.sub("***@", text)  # a URL that can't be parsed is quoted whole
 
 
 def _place(url: str) -> str:

@@ -14,9 +14,9 @@ from typing import Any, NamedTuple, Optional
 import requests
 from requests.utils import default_headers
 
+from streamsafe.errors import is_credential
 from streamsafe.models import Request
 from streamsafe.wire import body
-from streamsafe.wire.redirects import is_credential
 
 #: What is kept at most. A session talks to a few URLs with a few sets of headers.
 KEPT = 64

@@ -5,8 +5,9 @@ A POST is never turned into a GET, and no credentials go to another origin.
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Optional
+
+from streamsafe.errors import is_credential
 
 if TYPE_CHECKING:
     import requests
@@ -17,13 +18,6 @@ MOST = 5
 _SAFE = frozenset({"GET", "HEAD"})
 _FOLLOWED = frozenset({301, 302, 303, 307, 308})
 _KEEP_METHOD = frozenset({307, 308})
-
-_CREDENTIAL = re.compile(r"auth|key|token|secret|cookie|credential|password|signature", re.I)
-
-
-def is_credential(header: str) -> bool:
-    """True if a header of this name is likely to hold a secret."""
-    return _CREDENTIAL.search(header) is not None
 
 
 def follow(
