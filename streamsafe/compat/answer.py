@@ -8,7 +8,7 @@ program gets it, and the vendor's errors. How chunks become the vendor's events 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Callable, Generic, NamedTuple, Optional, Protocol, TypeVar
+from typing import Any, Callable, Generic, Optional, Protocol, TypeVar
 
 from streamsafe.compat.exchange import Exchange, Response
 from streamsafe.errors import ConnectionDroppedError, StreamingError
@@ -25,6 +25,11 @@ class Weave(Protocol):
     #: True once the vendor's answer is over though streamsafe would go on with it (a pause).
     over: bool
 
+    @property
+    def shape(self) -> Callable[[Payload], Any]:
+        """The SDK's class of the events. What a server calls them is not gone by: some gateways
+        leave that empty."""
+
     def __call__(self, chunk: Chunk) -> Iterable[Payload]:
         """The events that this chunk brings, if any."""
 
@@ -32,11 +37,8 @@ class Weave(Protocol):
         """An attempt failed; the chunks of the next one follow."""
 
 
-class Dialect(NamedTuple):
-    """What a vendor's SDK makes of events and errors."""
-
-    shape: Callable[[Any], Any]
-    translated: Callable[[StreamingError, Exchange], StreamingError]
+#: Makes the vendor's error of one of streamsafe's.
+Translated = Callable[[StreamingError, Exchange], StreamingError]
 
 
 class Answer(Generic[T]):
@@ -48,12 +50,12 @@ class Answer(Generic[T]):
     """
 
     def __init__(
-        self, stream: Stream, weave: Weave, dialect: Dialect, exchange: Exchange
+        self, stream: Stream, weave: Weave, translated: Translated, exchange: Exchange
     ) -> None:
         #: The stream underneath: ``completion``, ``attempts``, ``cancel`` from any thread.
         self.stream = stream
         self._exchange = exchange
-        self._items: Iterator[T] = _items(stream, weave, dialect, exchange)
+        self._items: Iterator[T] = _items(stream, weave, translated, exchange)
         self._first: list[T] = []
         self._error: Optional[StreamingError] = None
         self._open()
@@ -104,9 +106,9 @@ A = TypeVar("A", bound=Answer[Any])
 
 # A function, so that the generator does not hold the answer: one that is dropped is closed at once.
 def _items(
-    stream: Stream, weave: Weave, dialect: Dialect, exchange: Exchange
+    stream: Stream, weave: Weave, translated: Translated, exchange: Exchange
 ) -> Iterator[Any]:
-    shape = dialect.shape
+    shape = weave.shape
     try:
         for chunk in stream:
             if chunk.kind == "restart":
@@ -116,7 +118,7 @@ def _items(
             if weave.over:
                 return
     except StreamingError as error:
-        raise dialect.translated(error, exchange) from error
+        raise translated(error, exchange) from error
 
 
 def _void(stream: Stream) -> ConnectionDroppedError:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any, Callable, Optional, TypeVar, Union
 from urllib.parse import urlencode
 
-from streamsafe.compat.answer import Answer, Dialect, Weave
+from streamsafe.compat.answer import Answer, Weave
 from streamsafe.compat.arguments import NOT_GIVEN, body_of, given, plain
 from streamsafe.compat.exchange import Exchange
 from streamsafe.compat.missing import Covering, not_covered
@@ -46,7 +46,6 @@ class Client(Covering):
     ``streamsafe.RetryPolicy``. Where one is not given streamsafe's own holds.
     """
 
-    DIALECT: Dialect
     #: The API that shows whether the client's options will do.
     API = ""
     #: What ``with_options`` changes beside what all vendors' clients have.
@@ -78,7 +77,7 @@ class Client(Covering):
                 provider = self._provider(self.API)
                 presets.target(provider, api_key, base_url, keyless=http is not None)
             except ConfigurationError as error:
-                raise self.DIALECT.translated(error, Exchange()) from error
+                raise self.translated(error, Exchange()) from error
 
     def _checked(self, options: Mapping[str, Any], http_client: Any) -> dict[str, Any]:
         for name in options:
@@ -152,8 +151,8 @@ class Client(Covering):
         try:
             stream = self._stream(api, self._provider(api), arguments, exchange, weave.again)
         except StreamingError as error:
-            raise self.DIALECT.translated(error, exchange) from error
-        return Answer(stream, weave, self.DIALECT, exchange)
+            raise self.translated(error, exchange) from error
+        return Answer(stream, weave, self.translated, exchange)
 
     def ask_whole(
         self,
@@ -175,7 +174,7 @@ class Client(Covering):
             gathering = Gathering(weave, builder)
             return self._gathered(api, provider, arguments, gathering, exchange)
         except StreamingError as error:
-            raise self.DIALECT.translated(error, exchange) from error
+            raise self.translated(error, exchange) from error
 
     def _gathered(
         self,
@@ -188,7 +187,7 @@ class Client(Covering):
         # An answer that nobody has seen yet may begin anew.
         stream = self._stream(api, provider, arguments, exchange, gathering.again, "auto_restart")
         with stream:
-            made = self.DIALECT.shape(gathering.read(stream))
+            made = gathering.read(stream)
         made._request_id = exchange.response and exchange.response.request_id
         return made
 
@@ -234,6 +233,11 @@ class Client(Covering):
             headers={**self._own_headers(), **self.default_headers, **headers},
             **self._options,
         )
+
+    @staticmethod
+    def translated(error: StreamingError, exchange: Exchange) -> StreamingError:
+        """The vendor's error for one of streamsafe's."""
+        raise NotImplementedError
 
     def _provider(self, api: str) -> Provider:
         """The provider of one of the vendor's APIs."""

@@ -111,7 +111,8 @@ def shaped(value: Any, shape: Any) -> Any:
     if not isinstance(value, Mapping):
         return value
     if isinstance(shape, Mapping):
-        shape = shape.get(value.get("type"), Record)
+        kind = value.get("type")
+        shape = shape.get(kind, Record) if isinstance(kind, str) else Record
     return value if type(value) is shape else shape(value)
 
 

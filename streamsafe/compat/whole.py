@@ -20,8 +20,8 @@ class Builder(Protocol):
     def add(self, payload: Payload) -> None:
         """Take the next event."""
 
-    def value(self) -> dict[str, Any]:
-        """The answer, as the API gives it where no stream is asked for."""
+    def value(self) -> Any:
+        """The answer in the SDK's class, as the API gives it where no stream is asked for."""
 
 
 class Gathering:
@@ -35,7 +35,7 @@ class Gathering:
         """An attempt failed; the chunks of the next one follow."""
         self._weave.again(attempt)
 
-    def read(self, stream: Stream) -> dict[str, Any]:
+    def read(self, stream: Stream) -> Any:
         """The whole answer. Raises what the stream raises."""
         for chunk in stream:
             if chunk.kind == "restart":

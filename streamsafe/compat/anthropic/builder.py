@@ -5,34 +5,36 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Callable
 
+from streamsafe.compat.anthropic.types import Message
 from streamsafe.compat.partialjson import partial
+from streamsafe.providers.payloads import mapping
 
 #: Where a block keeps what its deltas bring, by the delta's type; and under what they bring it.
 _GROWS = {
     "text_delta": ("text", "text"),
     "thinking_delta": ("thinking", "thinking"),
     "signature_delta": ("signature", "signature"),
+    "input_json_delta": ("input", "partial_json"),
 }
 
 
 class Block:
     """A content block as far as it came."""
 
-    def __init__(self, fields: Mapping[str, Any]) -> None:
-        self._fields = dict(fields)
+    def __init__(self, fields: Any) -> None:
+        self._fields = dict(mapping(fields))
         self._pieces: dict[str, list[str]] = {}
 
     def add(self, delta: Mapping[str, Any]) -> None:
         """Take the next piece."""
         kind = str(delta.get("type"))
         if kind == "citations_delta":
-            known = self._fields.get("citations") or []
+            known = self._fields.get("citations")
+            known = known if isinstance(known, list) else []
             self._fields["citations"] = [*known, delta.get("citation")]
-        elif kind == "input_json_delta":
-            self._pieces.setdefault("input", []).append(delta.get("partial_json") or "")
         elif kind in _GROWS:
             name, given = _GROWS[kind]
-            self._pieces.setdefault(name, []).append(delta.get(given) or "")
+            self._pieces.setdefault(name, []).append(_text(delta.get(given)))
 
     def now(self, name: str) -> Callable[[], Any]:
         """What tells, whenever it is called, what the field holds at this moment."""
@@ -53,7 +55,7 @@ class Block:
         if name == "input":
             found = partial(text)
             return self._fields.get("input") if found is None else found
-        return (self._fields.get(name) or "") + text
+        return _text(self._fields.get(name)) + text
 
 
 class MessageBuilder:
@@ -67,17 +69,22 @@ class MessageBuilder:
         """Take the next event."""
         kind = payload.get("type")
         if kind == "message_start":
-            self._message = dict(payload.get("message") or {})
+            self._message = dict(mapping(payload.get("message")))
         elif kind == "content_block_start":
-            self.blocks[payload["index"]] = Block(payload.get("content_block") or {})
+            self.blocks[payload["index"]] = Block(payload.get("content_block"))
         elif kind == "content_block_delta":
-            self.blocks[payload["index"]].add(payload.get("delta") or {})
+            self.blocks[payload["index"]].add(mapping(payload.get("delta")))
         elif kind == "message_delta":
-            self._message.update(payload.get("delta") or {})
-            said = {name: n for name, n in (payload.get("usage") or {}).items() if n is not None}
-            self._message["usage"] = {**(self._message.get("usage") or {}), **said}
+            self._message.update(mapping(payload.get("delta")))
+            counts = mapping(payload.get("usage"))
+            said = {name: count for name, count in counts.items() if count is not None}
+            self._message["usage"] = {**mapping(self._message.get("usage")), **said}
 
-    def value(self) -> dict[str, Any]:
+    def value(self) -> Message:
         """The message as far as it came."""
         content = [block.value() for _, block in sorted(self.blocks.items())]
-        return {**self._message, "content": content}
+        return Message({**self._message, "content": content})
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else ""

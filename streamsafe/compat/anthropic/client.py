@@ -7,21 +7,13 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import Any, Optional
 
-from streamsafe.compat.answer import Dialect
 from streamsafe.compat.anthropic.coverage import Covered
 from streamsafe.compat.anthropic.errors import translated
 from streamsafe.compat.anthropic.messages import Messages
-from streamsafe.compat.anthropic.types import Message, MessageStreamEvent
 from streamsafe.compat.arguments import NOT_GIVEN
 from streamsafe.compat.client import Client, Key
-from streamsafe.compat.record import Record
 from streamsafe.providers import presets
 from streamsafe.providers.base import Provider
-
-
-def shape(payload: Mapping[str, Any]) -> Record:
-    """The payload as the SDK's object."""
-    return Message(payload) if payload.get("type") == "message" else MessageStreamEvent(payload)
 
 
 class Anthropic(Covered, Client):
@@ -33,7 +25,7 @@ class Anthropic(Covered, Client):
     ``transport``, ``limits``. Raises AnthropicError where there is no key.
     """
 
-    DIALECT = Dialect(shape, translated)
+    translated = staticmethod(translated)
     API = "messages"
 
     def __init__(

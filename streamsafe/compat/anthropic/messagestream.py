@@ -13,6 +13,7 @@ from streamsafe.compat.answer import Answer
 from streamsafe.compat.anthropic.builder import MessageBuilder
 from streamsafe.compat.anthropic.types import Message, MessageStreamEvent, snapshot
 from streamsafe.compat.exchange import Response
+from streamsafe.providers.payloads import mapping
 from streamsafe.stream import Stream
 
 #: The SDK's event for a delta: its type, its field, and where the block keeps it.
@@ -75,7 +76,7 @@ class MessageStream:
     @property
     def current_message_snapshot(self) -> Message:
         """The message as far as it came."""
-        return Message(self._builder.value())
+        return self._builder.value()
 
     @property
     def response(self) -> Optional[Response]:
@@ -115,7 +116,7 @@ def _events(
     for event in answer:
         builder.add(event)
         if event.type == "message_stop":
-            event["message"] = Message(builder.value())
+            event["message"] = builder.value()
         elif event.type == "content_block_stop":
             block = {"content_block": builder.blocks[event.index].value()}
             event = MessageStreamEvent(event, **block)
@@ -125,8 +126,8 @@ def _events(
 
 
 def _added(event: Mapping[str, Any], builder: MessageBuilder) -> Iterator[MessageStreamEvent]:
-    delta, block = event["delta"], builder.blocks[event["index"]]
-    kind = delta.get("type")
+    delta, block = mapping(event.get("delta")), builder.blocks[event["index"]]
+    kind = str(delta.get("type"))
     if kind == "signature_delta":
         yield MessageStreamEvent({"type": "signature", "signature": block.value()["signature"]})
     elif kind in _ADDED:
@@ -136,5 +137,6 @@ def _added(event: Mapping[str, Any], builder: MessageBuilder) -> Iterator[Messag
 
 def _texts(events: Iterator[MessageStreamEvent]) -> Iterator[str]:
     for event in events:
-        if event.type == "content_block_delta" and event.delta.type == "text_delta":
-            yield event.delta.text
+        delta = mapping(event.get("delta")) if event.type == "content_block_delta" else {}
+        if delta.get("type") == "text_delta" and isinstance(delta.get("text"), str):
+            yield delta["text"]

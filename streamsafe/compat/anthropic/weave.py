@@ -12,14 +12,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Optional
 
+from streamsafe.compat.anthropic.types import MessageStreamEvent
 from streamsafe.models import Attempt, Chunk
-from streamsafe.providers.payloads import mapping, objects
+from streamsafe.providers.payloads import mapping, objects, word
 
 Event = Mapping[str, Any]
 
 
 class MessageWeave:
     """The weave of messages."""
+
+    shape = MessageStreamEvent
 
     def __init__(self) -> None:
         self.over = False
@@ -32,7 +35,7 @@ class MessageWeave:
         self._type = ""
         self._next = 0
         #: Where this attempt's blocks are in the whole message, once it is not the first.
-        self._places: dict[Any, int] = {}
+        self._places: dict[Optional[str], int] = {}
         self._signed: set[int] = set()
 
     def again(self, attempt: Attempt) -> None:
@@ -66,7 +69,7 @@ class MessageWeave:
             return self._block(raw)
         if kind in ("content_block_delta", "content_block_stop"):
             return self._of_block(raw, kind)
-        return [] if raw is None else [raw]
+        return [raw] if isinstance(raw, Mapping) else []
 
     def _start(self, raw: Event) -> list[Event]:
         self._begun = True
@@ -76,13 +79,13 @@ class MessageWeave:
         """A block begins; where the program is in such a one, the new one goes on with it."""
         kind = mapping(raw.get("content_block")).get("type")
         if self._broken and self._open is not None and kind == self._type:
-            self._places[raw.get("index")] = self._open
+            self._places[word(raw.get("index"))] = self._open
             return []
         return [*self._closed(), self._opened(raw, str(kind))]
 
     def _opened(self, raw: Event, kind: str) -> Event:
         self._open, self._type = self._next, kind
-        self._places[raw.get("index")] = self._next
+        self._places[word(raw.get("index"))] = self._next
         self._next += 1
         return {**raw, "index": self._open}
 
@@ -98,7 +101,7 @@ class MessageWeave:
         A block whose beginning was not seen is one of an answer that was asked for again, and is
         where it was before.
         """
-        place = self._places.get(raw.get("index"), raw.get("index"))
+        place = self._places.get(word(raw.get("index")), raw.get("index"))
         if place is None or place != self._open:
             return []
         if kind == "content_block_stop":

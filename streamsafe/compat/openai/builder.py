@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from streamsafe.compat.openai.types import ChatCompletion, Completion, Response
+from streamsafe.compat.record import Record
 from streamsafe.providers.payloads import mapping, objects
 
 #: Texts of a delta that are given once and not in pieces.
@@ -19,6 +21,7 @@ class ChatBuilder:
     """A ``chat.completion`` of its chunks."""
 
     OBJECT = "chat.completion"
+    SHAPE: type[Record] = ChatCompletion
 
     def __init__(self) -> None:
         self._whole: dict[str, Any] = {}
@@ -27,24 +30,28 @@ class ChatBuilder:
     def add(self, payload: Mapping[str, Any]) -> None:
         """Take the next chunk."""
         for choice in objects(payload.get("choices")):
-            index = choice.get("index", 0)
+            index = choice.get("index")
+            index = index if isinstance(index, int) else 0
             made = self._choices.setdefault(index, {"index": index, "finish_reason": None})
             merge(made, {name: value for name, value in choice.items() if value is not None})
         for name, value in payload.items():
             if name != "choices" and (value is not None or name not in self._whole):
                 self._whole[name] = value
 
-    def value(self) -> dict[str, Any]:
+    def value(self) -> Record:
         """The whole answer."""
         choices = [self._choice(choice) for _, choice in sorted(self._choices.items())]
-        return {**self._whole, "object": self.OBJECT, "choices": choices}
+        return self.SHAPE({**self._whole, "object": self.OBJECT, "choices": choices})
 
     def _choice(self, choice: dict[str, Any]) -> dict[str, Any]:
         made = {"logprobs": None, **joined(choice)}
-        message = {"role": "assistant", "content": None, "refusal": None, **made.pop("delta", {})}
+        delta = mapping(made.pop("delta", None))
+        message = {"role": "assistant", "content": None, "refusal": None, **delta}
         if message.get("tool_calls"):
-            for call in message["tool_calls"]:
+            calls = [dict(call) for call in objects(message["tool_calls"])]
+            for call in calls:
                 call.pop("index", None)
+            message["tool_calls"] = calls
             message["content"] = message["content"] or None
         return {**made, "message": message}
 
@@ -53,6 +60,7 @@ class CompletionsBuilder(ChatBuilder):
     """A ``text_completion`` of its chunks."""
 
     OBJECT = "text_completion"
+    SHAPE = Completion
 
     def _choice(self, choice: dict[str, Any]) -> dict[str, Any]:
         return {"logprobs": None, "text": "", **joined(choice)}
@@ -67,11 +75,11 @@ class ResponsesBuilder:
     def add(self, payload: Mapping[str, Any]) -> None:
         """Take the next event."""
         if "response" in payload:
-            self._whole = dict(payload["response"])
+            self._whole = dict(mapping(payload["response"]))
 
-    def value(self) -> dict[str, Any]:
+    def value(self) -> Response:
         """The whole response."""
-        return self._whole
+        return Response(self._whole)
 
 
 class Pieces(list[str]):
@@ -93,7 +101,7 @@ def merge(made: dict[str, Any], delta: Mapping[str, Any]) -> None:
 
 def _there(made: dict[str, Any], name: str, kind: type) -> Any:
     """What is gathered under the name, begun where there is nothing of the kind."""
-    if not isinstance(made.get(name), kind):
+    if type(made.get(name)) is not kind:
         made[name] = kind()
     return made[name]
 
@@ -104,7 +112,7 @@ def _extend(made: list[Any], items: list[Any]) -> None:
         if not isinstance(index, int):
             made.append(item)
             continue
-        one = next((known for known in made if known.get("index") == index), None)
+        one = next((known for known in made if mapping(known).get("index") == index), None)
         if one is None:
             one = {"index": index}
             made.append(one)

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import Any, Optional
 
-from streamsafe.compat.answer import Dialect
 from streamsafe.compat.arguments import NOT_GIVEN
 from streamsafe.compat.client import Client, Key
 from streamsafe.compat.exchange import Exchange
@@ -16,7 +15,6 @@ from streamsafe.compat.openai.completions_resource import Completions
 from streamsafe.compat.openai.coverage import Covered
 from streamsafe.compat.openai.errors import translated
 from streamsafe.compat.openai.responses_resource import Responses
-from streamsafe.compat.openai.shapes import shape
 from streamsafe.errors import ConfigurationError
 from streamsafe.providers import presets
 from streamsafe.providers.base import Provider
@@ -37,7 +35,7 @@ class OpenAI(Covered, Client):
     ``limits``. Raises OpenAIError where there is no key.
     """
 
-    DIALECT = Dialect(shape, translated)
+    translated = staticmethod(translated)
     API = "chat"
     ALSO = ("organization", "project")
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any, Optional
 
 from streamsafe.compat.record import Record
+from streamsafe.providers.payloads import objects
 
 
 class PromptTokensDetails(Record):
@@ -203,11 +204,11 @@ class Response(Record):
     def output_text(self) -> str:
         """The texts of the output's messages, joined."""
         return "".join(
-            part.text
-            for item in self.output
-            if item.type == "message"
-            for part in item.content
-            if part.type == "output_text"
+            part.get("text") or ""
+            for item in objects(self.output)
+            if item.get("type") == "message"
+            for part in objects(item.get("content"))
+            if part.get("type") == "output_text"
         )
 
 

@@ -8,10 +8,12 @@ differ in what a choice looks like alone; responses have a weave of their own.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Callable, Optional
 
+from streamsafe.compat.openai.types import ChatCompletionChunk, Completion, ResponseStreamEvent
+from streamsafe.compat.record import Record
 from streamsafe.models import Attempt, Chunk
-from streamsafe.providers.payloads import mapping, objects
+from streamsafe.providers.payloads import mapping, objects, word
 
 #: Of a payload, what is not the same in all of them.
 _CONTENT = frozenset({"choices", "usage"})
@@ -20,6 +22,7 @@ _CONTENT = frozenset({"choices", "usage"})
 class ChatWeave:
     """The weave of chat completions."""
 
+    shape: Callable[[Mapping[str, Any]], Record] = ChatCompletionChunk
     OBJECT = "chat.completion.chunk"
 
     def __init__(self) -> None:
@@ -38,7 +41,7 @@ class ChatWeave:
         raw = chunk.raw
         if raw is not None and raw is self._last:
             return []
-        if isinstance(raw, Mapping) and not self._envelope:
+        if isinstance(raw, Mapping) and not self._envelope and raw.get("choices"):
             kept = {name: value for name, value in raw.items() if name not in _CONTENT}
             self._envelope = {**kept, "object": self.OBJECT}
         if self._broken or not isinstance(raw, Mapping):
@@ -74,9 +77,9 @@ class ChatWeave:
     def _streamed(self, raw: Mapping[str, Any]) -> Mapping[str, Any]:
         choices = []
         for choice in objects(raw.get("choices")):
-            delta = dict(choice.get("message") or {})
+            delta = dict(mapping(choice.get("message")))
             if delta.get("tool_calls"):
-                calls = enumerate(delta["tool_calls"])
+                calls = enumerate(objects(delta["tool_calls"]))
                 delta["tool_calls"] = [{"index": index, **call} for index, call in calls]
             rest = {name: value for name, value in choice.items() if name != "message"}
             choices.append({**rest, "delta": delta})
@@ -90,6 +93,7 @@ class ChatWeave:
 class CompletionsWeave(ChatWeave):
     """The weave of legacy completions."""
 
+    shape = Completion
     OBJECT = "text_completion"
 
     def _text(self, choice: Mapping[str, Any]) -> Any:
@@ -145,6 +149,7 @@ class ResponsesWeave:
     Where a response is asked for again, no beginning is told twice and its numbers go on.
     """
 
+    shape = ResponseStreamEvent
     #: Where in a response something is.
     _PLACE = ("output_index", "content_index", "summary_index")
 
@@ -153,7 +158,7 @@ class ResponsesWeave:
         self._broken = False
         self._last: Any = None
         self._number = -1
-        self._told: set[tuple[Any, ...]] = set()
+        self._told: set[tuple[Optional[str], ...]] = set()
         self._delta: dict[str, Any] = {"type": "response.output_text.delta"}
 
     def again(self, attempt: Attempt) -> None:
@@ -167,13 +172,13 @@ class ResponsesWeave:
             return []
         if not isinstance(raw, Mapping) or "type" not in raw:
             return self._of_document(chunk)
-        kind = raw["type"]
+        kind = word(raw["type"]) or ""
         if kind in ("response.failed", "response.cancelled", "error"):
             return []  # which is raised
         if chunk.kind == "text":
             return self._text(chunk, kind, raw)
         self._last = raw
-        told = (kind, *(raw.get(name) for name in self._PLACE))
+        told = (kind, *(word(raw.get(name)) for name in self._PLACE))
         if self._broken and told in self._told and not kind.endswith(".delta"):
             return []
         self._told.add(told)
