@@ -49,8 +49,8 @@ class Course:
         self._setup = setup
         self._routes = setup.routes
         self.plan = resume.Plan(setup.call)
-        #: Attempts so far, those of an earlier process included.
-        self.made = made
+        #: Attempts so far, those of an earlier process included, which are not the policy's.
+        self.made = self._before = made
         self._failures = 0
         self._polls = 0
         self._lapsed: set[str] = set()  # rungs that the server has let go, for this answer alone
@@ -62,6 +62,10 @@ class Course:
     def route(self) -> Route:
         """Whom the current attempt asks."""
         return self._routes[0]
+
+    @property
+    def _own(self) -> int:
+        return self.made - self._before
 
     @property
     def keys(self) -> list[str]:
@@ -103,9 +107,9 @@ class Course:
         )
         self._part_begins = chars
         most = self._setup.retry.max_attempts
-        if self.made >= most:
+        if self._own >= most:
             raise LimitExceededError(
-                "max_attempts", self.made + 1, most, "the answer", "RetryPolicy"
+                "max_attempts", self._own + 1, most, "the answer", "RetryPolicy"
             )
 
     # -- the decision ------------------------------------------------------------------------
@@ -130,7 +134,7 @@ class Course:
             decision = self._setup.retry.decide(
                 error,
                 failures=self._failures,
-                attempts=self.made,
+                attempts=self._own,
                 elapsed=deadline.elapsed(),
                 remaining=deadline.remaining(),
                 random=self._setup.random,
@@ -174,7 +178,7 @@ class Course:
         if self.plan.how != "poll" or not isinstance(error, IncompleteStreamError):
             return False
         left = deadline.remaining()
-        return self.made < self._setup.retry.max_attempts and (left is None or wait < left)
+        return self._own < self._setup.retry.max_attempts and (left is None or wait < left)
 
     def _may_fall_back(self, error: StreamingError, received: Received) -> bool:
         if isinstance(error, (LimitExceededError, ConfigurationError)):

@@ -88,7 +88,7 @@ class Run:
         self._folding = threading.RLock()
         self._rhythm: Optional[Rhythm] = None
         self._deadline = Deadline(None, setup.clock)
-        self._course = Course(setup)
+        self._course = Course(setup, 0 if setup.saved is None else setup.saved.attempts)
         self._state: Mapping[str, Any] = {}
         self._attempt: Optional[Attempt] = None
         self._recorded = True
@@ -104,7 +104,7 @@ class Run:
         """Begin where a journal says that another process was."""
         for chunk in saved.chunks:
             self._accumulator.add(chunk)
-        self._course.made, self._state = saved.attempts, saved.state
+        self._state = saved.state
         self.records = list(saved.records)
         for record in saved.records:
             self._spent = _sum(self._spent, record.usage)
@@ -188,6 +188,9 @@ class Run:
         except ProgramError as carrier:
             self._end(carrier.error, Outcome.FAILED)
             raise carrier.error from carrier.error.__cause__
+        except Exception as error:  # a hook's of the program's own session, a provider's, ours
+            self._end(error, Outcome.FAILED)
+            raise
         except BaseException as error:
             # KeyboardInterrupt and the like: the program wants out, the answer did not fail.
             left = StreamCancelledError(f"left by {type(error).__name__}")

@@ -91,6 +91,16 @@ def test_failures_in_a_row_come_to_an_end_and_progress_begins_the_count_anew():
     assert not after(made, ConnectionDroppedError("cut")).retry
 
 
+def test_the_attempts_of_an_earlier_process_are_not_the_policys():
+    made = course(max_attempts=3)
+    again = Course(made._setup, made=7)
+    again.begins()
+    assert again.made == 8
+    assert [after(again, ServerError("500", status=500)).retry for _ in range(3)] == [
+        True, True, False,
+    ]  # fmt: skip
+
+
 def test_a_plan_is_taken_only_by_going_on():
     made = course(Fake(prefill="yes"))
     made.after(ConnectionDroppedError("cut"), received("Owls"), Deadline(None, FakeClock()))

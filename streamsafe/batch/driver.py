@@ -35,7 +35,6 @@ class _Asked(NamedTuple):
 
     item: Item
     stream_id: str
-    refusals: int = 0
     began: float = 0.0
 
 
@@ -140,7 +139,7 @@ class Driver:
     def _ask(self, asked: _Asked) -> None:
         assert self._executor is not None  # there is one while results are iterated
         arguments = _merged(self._shared, asked.item)
-        task = Task(self._shared, asked.stream_id, arguments, asked.refusals)
+        task = Task(self._shared, asked.stream_id, arguments)
         future = self._executor.submit(perform, task)
         self._running[future] = asked._replace(began=time.monotonic())
         future.add_done_callback(self._ended.put)
@@ -170,7 +169,7 @@ class Driver:
         now = time.monotonic()
         self._judge.learn(answer, asked.began, now)
         if self._judge.asks_again(answer.error, now):
-            self._again.append(asked._replace(refusals=asked.refusals + 1))
+            self._again.append(asked)
         else:
             self._finish(asked, answer)
         while self._again and self._judge.hopeless is not None:

@@ -116,12 +116,11 @@ def _kept(token: str, *fields: Any) -> Shared:
 
 
 class Task(NamedTuple):
-    """One prompt to ask. ``arguments`` are its own; ``refusals``: how often it was refused."""
+    """One prompt to ask. ``arguments`` are its own."""
 
     shared: Shared
     stream_id: str
     arguments: Mapping[str, Any]
-    refusals: int = 0
 
 
 class Answer(NamedTuple):
@@ -156,15 +155,12 @@ def _saved(journal: Optional[Journal], stream_id: str) -> Optional[Saved]:
 def _stream(task: Task, saved: Optional[Saved]) -> Stream:
     """The stream to read: a new one, or the one that the journal has the beginning of."""
     shared = task.shared
-    # Refusals, and attempts of earlier runs, are not what RetryPolicy.max_attempts is there for.
-    before = task.refusals if saved is None else max(saved.attempts, task.refusals)
-    retry = shared.policy.replace(max_attempts=shared.policy.max_attempts + before)
     if saved is None:
-        arguments = {**shared.arguments, **task.arguments, "retry": retry}
+        arguments = {**shared.arguments, **task.arguments, "retry": shared.policy}
         return shared.session.stream(
             **arguments, stream_id=task.stream_id, journal=shared.journal
         )
     known = {name: shared.arguments[name] for name in _RESUMED if name in shared.arguments}
     return shared.session.resume(
-        task.stream_id, **known, journal=shared.journal, retry=retry
+        task.stream_id, **known, journal=shared.journal, retry=shared.policy
     )
