@@ -7,7 +7,7 @@ of them come to in ``figures``.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Callable, Optional
 
 from streamsafe.lifecycle import (
@@ -102,17 +102,12 @@ class Tally:
             self.heartbeats += heartbeats
         self.held += held
         silence = self._silence + waited
-        chars, content = 0, False
-        for chunk in chunks:
-            kind = chunk[0]
-            if kind == "text":
-                chars += len(chunk[1])
-                content = True
-            elif kind in CONTENT_KINDS:
-                chars += _chars(chunk)
-                content = True
-            elif kind == "usage":
-                self._usage, self._told = chunk.usage, self._chars + chars
+        # Nearly all reads bring text alone: that is counted by the interpreter's own loops.
+        texts = [chunk[1] for chunk in chunks if chunk[0] == "text"]
+        if len(texts) == len(chunks):
+            chars, content = len("".join(texts)), bool(texts)
+        else:
+            chars, content = self._mixed(chunks)
         self.chunks += len(chunks)
         if not content:
             self._silence = silence
@@ -126,6 +121,18 @@ class Tally:
         if self.first is None:
             self.first, self.held = at, 0.0
         return None
+
+    def _mixed(self, chunks: Sequence[Chunk]) -> tuple[int, bool]:
+        """Characters of the content in these chunks, and whether there is some."""
+        chars, content = 0, False
+        for chunk in chunks:
+            kind = chunk[0]
+            if kind in CONTENT_KINDS:
+                chars += _chars(chunk)
+                content = True
+            elif kind == "usage":
+                self._usage, self._told = chunk.usage, self._chars + chars
+        return chars, content
 
     def fold(self, record: Record) -> Figures:
         """Fold any record but Chunks; what it, and all since the last time, adds to the sums."""
@@ -328,10 +335,11 @@ def describe(error: BaseException) -> dict[str, Any]:
 
 
 def _chars(chunk: Chunk) -> int:
-    """The length of content that is no text."""
+    """The length of a chunk's content."""
     call = chunk.tool_call
     return (
-        len(chunk.reasoning)
+        len(chunk.text)
+        + len(chunk.reasoning)
         + len(chunk.refusal)
         + (len(call.name) + len(call.arguments) if call is not None else 0)
     )
