@@ -9,7 +9,7 @@ How one response is read is in ``engine.attempt``.
 from __future__ import annotations
 
 import threading
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Generator, Iterator
 from typing import Any, Callable, Generic, NamedTuple, Optional, TypeVar, cast
 
@@ -161,6 +161,11 @@ class _State:
         if attempt is not None:
             attempt.scope.abort(self._cancelled)
 
+    def forked(self) -> None:
+        """In a forked child: the source is the parent's to read."""
+        self._lock = threading.RLock()
+        self._cancelled = self._cancelled or StreamCancelledError(forks.REASON)
+
     def _fail(self, error: BaseException) -> None:
         """What a callback raised; there are none here."""
 
@@ -168,6 +173,7 @@ class _State:
         """The source's whole life, with its beginning and its end told."""
         source = self.source
         began, tell = source.clock.now(), self._notices.tell
+        forks.reads(self)
         tell(Started, source.clock.wall(), source.framing, None)
         try:
             yield from self._attempts()
@@ -240,14 +246,15 @@ class _State:
         return attempt
 
     def _received(self, attempt: Attempt) -> Iterator[Any]:
-        again = bool(self._recent)
+        # What a server that begins anew, instead of behind this id, sends again.
+        asked, seen = self.last_event_id, Counter(self._recent)
         try:
             for chunks in attempt.chunks():
                 for chunk in chunks:
                     self._failures = 0
                     if isinstance(chunk.raw, ServerSentEvent):
-                        again = again and self._known(chunk.raw)
-                        if again:
+                        restated = attempt.framer is not None and attempt.framer.has_ids
+                        if seen and _again(chunk.raw, asked, seen, restated):
                             continue
                         self._note(chunk.raw)
                     yield chunk.raw
@@ -263,11 +270,7 @@ class _State:
     def _note(self, event: ServerSentEvent) -> None:
         self.last_event_id = event.id
         if event.id:
-            self._recent.append(hash(event[:3]))
-
-    def _known(self, event: ServerSentEvent) -> bool:
-        """It was handed out before: the server began anew instead of behind the last id."""
-        return bool(event.id) and hash(event[:3]) in self._recent
+            self._recent.append(_key(event))
 
     def _goes_on(self, error: StreamingError) -> bool:
         source = self.source
@@ -317,6 +320,21 @@ class _State:
         source.clock.sleep(delay, self._wake)
         if self._cancelled is not None:
             raise self._cancelled
+
+
+def _key(event: ServerSentEvent) -> int:
+    return hash(event[:3])
+
+
+def _again(event: ServerSentEvent, asked: str, seen: Counter[int], restated: bool) -> bool:
+    """Whether the event was handed out before, each of the ``seen`` once. One that has the id
+    ``asked`` for, in a body that has ``restated`` none, is new and says nothing of the others."""
+    if (restated or event.id != asked) and seen[_key(event)] > 0:
+        seen[_key(event)] -= 1
+        return True
+    if event.id != asked:
+        seen.clear()  # it is new, and so is all that follows
+    return False
 
 
 def _nothing(_: object) -> None:

@@ -91,6 +91,23 @@ def test_a_server_that_begins_anew_doubles_nothing(server, session):
     assert ids(session.events(server.url)) == ["1", "2", "3"]
 
 
+def test_a_server_that_begins_anew_with_a_greeting_doubles_the_greeting_alone(server, session):
+    told = b"data: hello\n\n", event(1), event(2)
+    server.expect(stream(told, then=rst()), stream(told, event(3)), GONE)
+    events = [found.data for found in session.events(server.url)]
+    assert events == ["hello", "event 1", "event 2", "hello", "event 3"]
+
+
+def test_what_is_said_twice_is_not_lost_behind_a_drop(server, session):
+    tick = b"data: tick\n\n"
+    server.expect(
+        stream(event(1, "tick"), tick, then=rst()), stream(tick, tick, then=rst()),
+        stream(event(1, "tick"), event(1, "tick"), event(1, "tick"), event(1, "tick"),
+               event(1, "tick")), GONE,
+    )  # fmt: skip
+    assert len(list(session.events(server.url))) == 5
+
+
 def test_an_id_in_a_block_without_data_counts(server, session):
     server.expect(stream(event(1), b"id: 9\n\n"), GONE)
     list(session.events(server.url))

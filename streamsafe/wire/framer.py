@@ -25,20 +25,22 @@ class Framer:
 
     ``failure`` is None until a limit is met: it is set and not raised, so that the events from
     before it are still delivered. ``heartbeats`` counts what the server sends only to show that
-    it is there. ``last_event_id`` is the one in force, "" if there never was one. ``replaced``
+    it is there. ``last_event_id`` is the one in force, "" if there never was one, and ``has_ids``
+    tells whether the body has brought any, since ids persist over a reconnect. ``replaced``
     counts the events with bytes that were not UTF-8 (U+FFFD stands in their place). ``strays``
     are lines that are no part of any event, at most 64 KiB of them: some servers put errors
     there. The caller takes them and clears the list.
     """
 
     __slots__ = (
-        "failure", "heartbeats", "last_event_id", "replaced", "strays",
+        "failure", "has_ids", "heartbeats", "last_event_id", "replaced", "strays",
         "_max_bytes", "_start", "_buffer", "_strays_room",
     )  # fmt: skip
 
     def __init__(self, limits: Limits = Limits()) -> None:
         self.failure: Optional[StreamingError] = None
         self.heartbeats = 0
+        self.has_ids = False
         self.last_event_id = ""
         self.replaced = 0
         self.strays: list[str] = []

@@ -24,6 +24,7 @@ class JSONArrayFramer:
     def __init__(self, limits: Limits = Limits()) -> None:
         self.failure: Optional[StreamingError] = None
         self.heartbeats = 0
+        self.has_ids = False
         self.last_event_id = ""
         self.retry: Optional[int] = None
         self.replaced = 0

@@ -219,6 +219,7 @@ class SSEFramer(Framer):
             elif name == "id":
                 if "\0" not in value:
                     self.last_event_id = _value(value)
+                    self.has_ids = True
             elif name == "retry":
                 milliseconds = _milliseconds(_value(value))
                 retry = retry if milliseconds is None else milliseconds
