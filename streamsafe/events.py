@@ -13,6 +13,7 @@ from collections import Counter, deque
 from collections.abc import Generator, Iterator
 from typing import Any, Callable, Generic, NamedTuple, Optional, TypeVar, cast
 
+from streamsafe.engine import forks
 from streamsafe.engine.attempt import Attempt, Terms
 from streamsafe.engine.retry import RetryPolicy
 from streamsafe.engine.timing import Clock, Deadline, Timeouts
