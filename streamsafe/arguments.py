@@ -21,7 +21,12 @@ from streamsafe.setup import Callbacks
 from streamsafe.wire.transport import Transport
 
 #: What other clients call a setting that is no parameter of any API's.
-_MEANT = {"timeout": "timeouts", "max_retries": "retry", "retries": "retry"}
+_MEANT = {
+    "timeout": "timeouts",
+    "max_retries": "retry",
+    "retries": "retry",
+    "messages": "prompt_or_messages",
+}
 
 
 def text(name: str, given: Any) -> Optional[str]:

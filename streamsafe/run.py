@@ -12,7 +12,7 @@ from collections.abc import Generator, Iterator, Mapping
 from typing import Any, Optional
 
 from streamsafe.course import Course, Received
-from streamsafe.engine import watchdog
+from streamsafe.engine import forks, watchdog
 from streamsafe.engine.accumulator import FOLD, Accumulator, estimate_usage, has_tail_alone
 from streamsafe.engine.attempt import Attempt, Terms
 from streamsafe.engine.joint import Joint
@@ -126,6 +126,13 @@ class Run:
         elif not begun:
             self._end(self.cancelled, Outcome.CANCELLED)
 
+    def forked(self) -> None:
+        """In a forked child: the stream is the parent's, and a lock may be held by nobody."""
+        self._lock, self._folding = threading.RLock(), threading.RLock()
+        self._wake = threading.Event()
+        if self.cancelled is None and self.final is None:
+            self.cancelled = StreamCancelledError(forks.REASON)
+
     def _fail(self, error: ProgramError) -> None:
         attempt = self._attempt
         if attempt is not None:
@@ -203,6 +210,7 @@ class Run:
             if self.cancelled is not None:
                 raise self.cancelled
             self.status = "streaming"
+        forks.reads(self)
         self._rhythm = Rhythm(setup.clock.now())
         self._deadline = Deadline(setup.timeouts.total, setup.clock)
         if setup.cancel is not None:

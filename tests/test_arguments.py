@@ -35,6 +35,13 @@ def test_an_object_of_another_kind_is_refused_by_the_stream(asking, name, value)
         asking.stream("Hi", **{name: value})
 
 
+def test_messages_and_bytes_are_told_where_a_prompt_goes(asking):
+    with pytest.raises(ConfigurationError, match="did you mean prompt_or_messages="):
+        asking.stream(messages=[{"role": "user", "content": "Hi"}])
+    with pytest.raises(ConfigurationError, match="expected a prompt .*, got bytes"):
+        asking.stream(b"Hi")
+
+
 @pytest.mark.parametrize("name", ["api_key", "base_url", "model"])
 @pytest.mark.parametrize("value", [3, b"secret", ["secret"], True])
 def test_what_must_be_text_is_refused_and_not_shown(name, value):

@@ -1,6 +1,7 @@
 """THE loop on real sockets: verdicts, retries, restarts, fallbacks, and what is on the record."""
 
 import pytest
+import requests
 
 from streamsafe import (
     AuthenticationError,
@@ -190,6 +191,19 @@ def test_an_address_that_can_not_be_read_is_shown_without_its_password(port):
     ) as asking, pytest.raises(ConfigurationError, match="Failed to parse") as caught:
         asking.complete("Hi")
     assert "secret" not in str(caught.value)
+
+
+def test_what_a_hook_of_the_programs_own_raises_is_a_failure_and_no_cancelling(server):
+    def hook(response, **_):
+        raise ZeroDivisionError("mine")
+
+    http = requests.Session()
+    http.hooks["response"].append(hook)
+    server.expect(stream(openai_chat("Hi")))
+    answer = session(server, http=http).stream("Hi")
+    with pytest.raises(ZeroDivisionError):
+        list(answer)
+    assert (answer.status, answer.completion.outcome) == ("failed", Outcome.FAILED)
 
 
 def test_a_long_retry_after_is_raised_at_once_and_carried(server):

@@ -276,6 +276,35 @@ def test_a_forked_child_that_drops_its_copy_harms_nothing(server, tmp_path):
     journal.close()
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this platform")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+@pytest.mark.parametrize("kind", ["stream", "events"])
+def test_a_forked_child_takes_no_token_from_its_parent(server, kind):
+    server.expect(stream(EVENTS[:4], wait("go"), EVENTS[4:]))
+    asking = session(server)
+    if kind == "stream":
+        answer = asking.stream("Hi")
+    else:
+        answer = asking.events(server.url, method="POST", json={})
+    seen = [next(answer)]
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            list(answer)
+        except StreamCancelledError as error:
+            status = 0 if "forked" in str(error) else 2
+        finally:
+            os._exit(status)
+    server.gate("go").open()
+    assert os.waitpid(child, 0)[1] == 0
+    seen += list(answer)
+    if kind == "stream":
+        assert "".join(chunk.text for chunk in seen) == TEXT
+    else:
+        assert len(seen) == len(EVENTS)
+
+
 # -- cancelling ------------------------------------------------------------------------------------
 
 

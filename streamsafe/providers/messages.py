@@ -27,7 +27,7 @@ def as_messages(prompt: Prompt) -> tuple[Mapping[str, Any], ...]:
         return ({"role": "user", "content": prompt},)
     if isinstance(prompt, Mapping):
         raise ConfigurationError("one message was given: expected a list of messages")
-    if prompt is None or not isinstance(prompt, Sequence):
+    if isinstance(prompt, (bytes, bytearray)) or not isinstance(prompt, Sequence):
         raise ConfigurationError(
             f"expected a prompt (str) or a list of messages, got {type(prompt).__name__}"
         )
