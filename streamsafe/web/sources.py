@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator
 from typing import Optional, Protocol, Union
 
-from streamsafe.errors import ConfigurationError, ResumeError, StreamingError
+from streamsafe.errors import ConfigurationError, ResumeError, StorageError, StreamingError
 from streamsafe.handle import StreamHandle
 from streamsafe.journal.base import Journal
 from streamsafe.limits import Limits
@@ -30,6 +30,15 @@ Relayed = Union[Stream, StreamHandle, str]
 #: Seconds that a stream whose name is known may take to be in its journal: the request that began
 #: it may have been answered a moment before its thread is scheduled.
 GRACE = 1.0
+
+#: Seconds that a journal may be away: a restart, or another node that takes over, is shorter.
+AWAY = 60.0
+
+#: Seconds in which it is told what it has missed: that is tried each second.
+LATE = 5.0
+
+#: Seconds between two questions whether it is back.
+AGAIN = 0.5
 
 #: Why a stream is cancelled, in its records.
 GONE = "the browser has gone"
@@ -145,6 +154,8 @@ class Kept:
         self._session = session
         self._keep_running = keep_running
         self._handle = relayed if isinstance(relayed, StreamHandle) else None
+        #: Since when the stream has ended here, and not in the journal.
+        self._late: Optional[float] = None
 
     def is_there(self) -> bool:
         """Whether the journal has the stream, be it in a moment."""
@@ -166,25 +177,39 @@ class Kept:
         return self._journal.info(self.stream_id).model
 
     def pieces(self, after: int, every: float) -> Iterator[Piece]:
-        """What the journal has and gets, whoever writes it."""
+        """What the journal has and gets, whoever writes it. One that is away, a Redis for one, is
+        waited for: the stream goes on meanwhile, and is written when it is back."""
+        away: Optional[float] = None
         while True:
-            # Looked at before the chunks: what is written before an end is then among them.
-            status = self._status()
-            for after, chunk in self._journal.read(
-                self.stream_id, after, follow=status == "streaming", timeout=every
-            ):
-                yield after, chunk
-            if status == "interrupted":
-                self._go_on()
-            elif status != "streaming":
-                return
-            elif self._status() == "streaming":
+            try:
+                # Looked at before the chunks: what is written before an end is then among them.
+                status = self._status()
+                for after, chunk in self._journal.read(
+                    self.stream_id, after, follow=status == "streaming", timeout=every
+                ):
+                    away = None
+                    yield after, chunk
+                if status == "interrupted":
+                    self._go_on()
+                elif status != "streaming":
+                    return
+                elif self._status() == "streaming":
+                    yield None
+                away = None
+            except StorageError:
+                away = away or time.monotonic()
+                if time.monotonic() - away > AWAY:
+                    raise
                 yield None
+                time.sleep(min(every, AGAIN))
 
     def verdict(self) -> Completion:
         """The stream's own if this process read it, else what the journal says."""
         if self._handle is not None and self._ended_here():
-            return self._handle.result()
+            completion = self._handle.result()
+            if self._late is not None:
+                raise StorageError(f"the journal was not told of the end of {self.stream_id!r}")
+            return completion
         saved = self._journal.load(self.stream_id)
         if saved.status == "complete" and saved.completion is not None:
             return saved.completion
@@ -208,27 +233,33 @@ class Kept:
 
     def _status(self) -> str:
         status = self._journal.info(self.stream_id).status
-        # Where the journal itself has failed, it may never be told of the end.
-        return "failed" if status == "streaming" and self._ended_here() else status
+        if status != "streaming" or not self._ended_here():
+            self._late = None
+            return status
+        # A Redis that was away will be told of the end in a moment, and of what came before it; a
+        # journal that has failed never will.
+        self._late = self._late or time.monotonic()
+        never = isinstance(self._error_here(), StorageError)
+        return "failed" if never or time.monotonic() - self._late > LATE else status
 
     def _ended_here(self) -> bool:
         if self._handle is None or not self._handle.done():
             return False
-        if self._was_too_late(self._handle):
+        if isinstance(self._error_here(), ResumeError) and not self._handle.stream.attempts:
+            # Somebody else had begun the stream before it: theirs is read. It may be in the
+            # journal in a moment only: its name is held first.
             self._handle = None
             return False
         return True
 
-    def _was_too_late(self, handle: StreamHandle) -> bool:
-        """Whether somebody else had begun the stream before it: theirs is read."""
+    def _error_here(self) -> Optional[BaseException]:
+        """What the stream ended in that this process has read."""
+        assert self._handle is not None and self._handle.done()
         try:
-            handle.result()
-        except ResumeError:
-            # The other one's may be in the journal in a moment only: its name is held first.
-            return not handle.stream.attempts
-        except BaseException:  # told by whoever asks for the verdict
-            pass
-        return False
+            self._handle.result()
+        except BaseException as error:  # told by whoever asks for the verdict
+            return error
+        return None
 
     def _go_on(self) -> None:
         """Its process has gone: it is read by this one from here on, for all that follow it."""

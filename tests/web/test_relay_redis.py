@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 
 import streamsafe
+from streamsafe.journal import RedisJournal
 from streamsafe.testing import FaultServer, openai_chat, stall, stream, wait
+from streamsafe.web.relay import Relay
 
 pytest.importorskip("flask")
 pytest.importorskip("gunicorn")
@@ -86,6 +88,38 @@ class Browser:
     def __exit__(self, *exc):
         self.response.close()
         self._connection.close()
+
+
+def test_a_redis_that_goes_away_and_comes_back_is_waited_for(own_redis, session, read_events, model):
+    gone, rest = threading.Event(), threading.Event()
+    model.expect(stream(EVENTS[:4], wait(gone), EVENTS[4:6], wait(rest), EVENTS[6:]))
+    with RedisJournal(own_redis.url, timeout=0.5) as journal:
+        answer = Relay(session.submit("Hi", journal=journal), heartbeat=0.3)
+        body = [next(answer) for _ in range(4)]
+        own_redis.stop()
+        gone.set()
+        while body[-1] != b": \n\n":  # it says nothing, and is there
+            body.append(next(answer))
+        own_redis.start()
+        rest.set()
+        *_, last = events = read_events([*body, *answer])
+    assert text_of(events) == TEXT and last.event == "end"
+
+
+def test_one_that_stays_away_ends_the_response(
+    own_redis, session, read_events, model, monkeypatch
+):
+    monkeypatch.setattr("streamsafe.web.sources.AWAY", 0.5)
+    model.expect(stream(EVENTS[:4], then=stall()))
+    with RedisJournal(own_redis.url, timeout=0.5) as journal:
+        handle = session.submit("Hi", journal=journal)
+        answer = Relay(handle, heartbeat=0.3)
+        next(answer)
+        own_redis.stop()
+        *_, last = read_events(answer)
+        assert json.loads(last.data)["type"] == "StorageError"
+        handle.cancel()
+        own_redis.start()
 
 
 def text_of(events):
