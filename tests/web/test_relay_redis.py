@@ -90,7 +90,9 @@ class Browser:
         self._connection.close()
 
 
-def test_a_redis_that_goes_away_and_comes_back_is_waited_for(own_redis, session, read_events, model):
+def test_a_redis_that_goes_away_and_comes_back_is_waited_for(
+    own_redis, session, read_events, model
+):
     gone, rest = threading.Event(), threading.Event()
     model.expect(stream(EVENTS[:4], wait(gone), EVENTS[4:6], wait(rest), EVENTS[6:]))
     with RedisJournal(own_redis.url, timeout=0.5) as journal:
