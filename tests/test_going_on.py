@@ -90,6 +90,7 @@ WAYS = {
     "deepseek exact": ("deepseek", "auto", exact),
     "mistral echo": ("mistral", "auto", echo),
     "mistral without echo": ("mistral", "auto", exact),
+    "asked in a message": ("openai", "continue", exact),
     "restart": ("openai", "restart", None),
 }
 
@@ -487,6 +488,27 @@ def test_a_background_response_is_taken_up_behind_its_last_event(server):
         ("POST", "/v1/responses"),
         ("GET", "/v1/responses/resp_0a1b2c3dsample?stream=true&starting_after=11"),
     ]
+
+
+def test_cut_at_every_byte_a_background_response_is_exact(server):
+    whole = PART1 + PART2
+    events = [event + b"\n\n" for event in whole.split(b"\n\n") if event]
+    numbers = [json.loads(event.partition(b"data: ")[2])["sequence_number"] for event in events]
+
+    def behind(request):
+        last = request.path.partition("starting_after=")[2]
+        if not last:
+            return stream(events)
+        return stream([e for e, number in zip(events, numbers) if number > int(last)])
+
+    asking = session(server, "openai_responses")
+    for cut in range(0, len(whole), 47):
+        server.reset()
+        server.expect(stream(whole[:cut], then=random.Random(cut).choice([fin(), rst()])))
+        server.handle(behind)
+        answer = asking.stream("Hi", background=True)
+        assert text_of(answer) == answer.completion.text == KITES, cut
+        assert answer.completion.outcome is Outcome.COMPLETE
 
 
 def test_where_the_window_is_over_the_response_is_polled_until_it_is_done(server, monkeypatch):
