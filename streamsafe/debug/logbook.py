@@ -12,6 +12,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, Optional
 
+from streamsafe.debug.fault import fault_of
 from streamsafe.debug.masking import Masker, secrets_of
 from streamsafe.debug.shape import shape
 from streamsafe.debug.timeline import Fault, Mark, Read, Step, Timeline, Try
@@ -31,7 +32,7 @@ from streamsafe.lifecycle import (
     Started,
     Step as StepRecord,
 )
-from streamsafe.models import CONTENT_KINDS, Completion
+from streamsafe.models import CONTENT_KINDS, Chunk, Completion
 
 #: Bytes of an answer's beginning and end that are kept while it is read, to see its shape; they
 #: are given to nobody, and so need no mask.
@@ -39,10 +40,6 @@ HEAD = 4096
 TAIL = 1024
 #: Attempts of one stream that are kept; max_attempts is 10 by default.
 MAX_TRIES = 40
-#: Characters of a message and of an error's body that are kept.
-MAX_MESSAGE = 600
-#: Causes of an error that are followed.
-MAX_CAUSES = 8
 
 
 class _Open:
@@ -135,22 +132,30 @@ class Logbook:
     def read(self, record: Chunks) -> None:
         """Note a network read: one append."""
         chunks, opened = record.chunks, self._open
-        content = 0
+        content = chars = 0
+        finish: Optional[str] = None
         for chunk in chunks:
             if chunk[0] in CONTENT_KINDS:
                 content = 1
-            elif chunk[5] is not None and opened is not None:
-                opened.finish_reason = chunk[5]
+                chars += len(chunk[1]) or _chars(chunk)
+            elif chunk[5] is not None:
+                finish = chunk[5]
         self._steps.append(
             Read(
                 record.at, self._attempts, len(record.data), record.events, record.heartbeats,
-                len(chunks), content, record.waited, record.held,
+                len(chunks), content, record.waited, record.held, chars=chars,
             )
         )  # fmt: skip
         self.last = record.at
         self._held += record.held
         if opened is not None:
+            if content and opened.first_content is None:
+                self._mark(record.at, "first token")
             opened.read(record, bool(content))
+            if finish is not None:
+                if opened.finish_reason is None:
+                    self._mark(record.at, "finish", reason=finish)
+                opened.finish_reason = finish
         if len(self._steps) > self._max:
             self._shorten()
 
@@ -341,59 +346,14 @@ def merged(one: Read, other: Read) -> Read:
         one.count + other.count, other.until,
         max(one.longest or one.waited, other.longest or other.waited),
         max(one.largest or one.size, other.largest or other.size),
+        one.chars + other.chars,
     )  # fmt: skip
 
 
-def fault_of(error: BaseException, mask: Masker) -> Fault:
-    """An error as a value."""
-    get = error.__dict__.get
-    headers = get("headers")
-    body = get("body")
-    return Fault(
-        type=type(error).__name__,
-        message=mask.message(getattr(error, "message", "") or str(error))[:MAX_MESSAGE],
-        hint=getattr(error, "hint", ""),
-        status=get("status"),
-        code=get("code"),
-        kind=get("type"),
-        retry_after=get("retry_after"),
-        headers=mask.headers(headers) if headers else {},
-        body=_body(body, mask),
-        in_stream=bool(get("in_stream")),
-        clock=get("clock"),
-        limit=get("limit"),
-        elapsed=get("elapsed"),
-        # What a clock of ours broke off says nothing of the server.
-        causes=() if get("clock") else _causes(error, mask),
-        retryable=bool(getattr(error, "retryable", False)),
-        will_retry=bool(get("will_retry")),
-    )
-
-
-def _body(body: Any, mask: Masker) -> str:
-    """An error's body: the server's words about the failure, or what stands in their place."""
-    if not body:
-        return ""
-    if mask.bodies:
-        return f"<{len(str(body))} characters>"
-    shown = body if isinstance(body, str) else json.dumps(mask.body(body), default=str)
-    return mask.text(shown)[:MAX_MESSAGE]
-
-
-def _causes(error: BaseException, mask: Masker) -> tuple[str, ...]:
-    found: list[str] = []
-    seen = {id(error)}
-    cause: Optional[BaseException] = error
-    while len(found) < MAX_CAUSES:
-        assert cause is not None
-        candidates = [getattr(cause, "reason", None), *cause.args, cause.__cause__]
-        candidates.append(None if cause.__suppress_context__ else cause.__context__)
-        cause = next((one for one in candidates if isinstance(one, BaseException)), None)
-        if cause is None or id(cause) in seen:
-            break
-        seen.add(id(cause))
-        found.append(f"{type(cause).__name__}: {mask.message(str(cause))[:MAX_MESSAGE]}")
-    return tuple(found)
+def _chars(chunk: Chunk) -> int:
+    """The length of what a chunk brought that is no text."""
+    call = chunk.tool_call
+    return len(chunk.reasoning) + len(chunk.refusal) + (len(call.arguments) if call else 0)
 
 
 def _fingerprint(method: str, url: str, body: Any) -> str:

@@ -132,6 +132,8 @@ def _read(read: Read) -> str:
     what = [size(read.size)]
     if read.events:
         what.append(f"{read.events:,} event{'s' if read.events != 1 else ''}")
+    if read.chars:
+        what.append(f"{read.chars:,} character{'s' if read.chars != 1 else ''}")
     if read.heartbeats:
         what.append(f"{read.heartbeats:,} heartbeat{'s' if read.heartbeats != 1 else ''}")
     if read.count > 1:
@@ -179,6 +181,8 @@ _WORDS: dict[str, Callable[[Any], str]] = {
     "stale": lambda facts: "the kept connection was dead; a new one",
     "sent": lambda facts: "request sent",
     "opened": _opened,
+    "first token": lambda facts: "first token",
+    "finish": lambda facts: f"finish reason {facts['reason']!r}",
     "ended": lambda facts: "the server ended the body"
     + (f", {facts['unfinished']} characters of an event left" if facts["unfinished"] else ""),
     "malformed": lambda facts: f"event skipped: {facts['fault'].message}",

@@ -17,8 +17,9 @@ class Mark(NamedTuple):
     """One step that is no read.
 
     ``kind``: "attempt", a transport's step ("resolving", "resolved", "connecting", "connected",
-    "tls", "reused", "stale", "sent"), "opened", "ended" (of the body), "malformed", "stalled",
-    "over" (the attempt), "retrying", "resumed", "verdict".
+    "tls", "reused", "stale", "sent"), "opened", "first token", "finish" (the answer's reason to
+    end), "ended" (of the body), "malformed", "stalled", "over" (the attempt), "retrying",
+    "resumed", "verdict".
     """
 
     at: float
@@ -32,7 +33,8 @@ class Read(NamedTuple):
 
     ``at`` is the time of the first; ``last`` of the last one (0 where it is the same). The sums
     are over all of them; ``longest`` is the longest ``waited`` and ``largest`` the largest size
-    among merged ones (0 where it is the one). ``content``: how many brought some of the answer.
+    among merged ones (0 where it is the one). ``content``: how many brought some of the answer,
+    ``chars`` characters of it.
     """
 
     at: float
@@ -48,6 +50,7 @@ class Read(NamedTuple):
     last: float = 0.0
     longest: float = 0.0
     largest: int = 0
+    chars: int = 0
 
     @property
     def until(self) -> float:

@@ -13,7 +13,7 @@ from streamsafe.debug.logbook import MAX_TRIES
 from streamsafe.debug.timeline import Mark, Read
 from streamsafe.lifecycle import AttemptStarted, Chunks, Started, Step
 from streamsafe.models import Chunk, Request
-from streamsafe.testing import heartbeats, reply, rst, stall, stream
+from streamsafe.testing import heartbeats, pause, reply, rst, stall, stream
 from streamsafe.testing.answers import openai_chat
 
 EVENTS = openai_chat("The quick brown fox jumps over the lazy dog.", usage=(5, 9))
@@ -27,7 +27,8 @@ def test_every_step_of_a_stream_is_on_the_timeline_in_its_order(server, run):
     server.expect(stream(EVENTS))
     timeline = run()
     assert [kind for kind in kinds(timeline) if kind != "read"] == [
-        "attempt", "connecting", "connected", "sent", "opened", "over", "verdict",
+        "attempt", "connecting", "connected", "sent", "opened", "first token", "finish", "over",
+        "verdict",
     ]  # fmt: skip
     assert kinds(timeline).index("read") == kinds(timeline).index("opened") + 1
     assert [step.at for step in timeline.steps] == sorted(step.at for step in timeline.steps)
@@ -35,6 +36,20 @@ def test_every_step_of_a_stream_is_on_the_timeline_in_its_order(server, run):
     assert sum(read.events for read in timeline.reads) == len(EVENTS)
     assert (timeline.verdict, timeline.finish_reason) == ("complete", "stop")
     assert timeline.output_tokens == 9 and not timeline.tokens_estimated
+
+
+def test_the_first_token_and_the_finish_stand_in_the_report_with_what_each_read_brought(
+    server, debugger, run
+):
+    server.expect(stream([[event, pause(0.002)] for event in openai_chat("four")]))
+    timeline = run()
+    assert sum(read.chars for read in timeline.reads) == 4
+    (first,) = [mark for mark in timeline.marks if mark.kind == "first token"]
+    assert first.at == timeline.tries[0].first_content
+    lines = debugger.report().splitlines()
+    assert any(line.endswith(" s  first token") for line in lines)
+    assert any(line.endswith(" s  finish reason 'stop'") for line in lines)
+    assert any("1 event, 4 characters; waited" in line for line in lines)
 
 
 def test_retries_their_reasons_and_seams_are_on_the_timeline(server, run):
