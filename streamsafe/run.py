@@ -322,7 +322,7 @@ class Run:
                     if chunk[0] == "restart":
                         text = accumulator.first_text
                         add, pieces = text.add, text.pieces
-                        self._chars_before = 0
+                        self._chars_before = joint.kept if joint is not None else 0
                 if on_token is not None and chunk[1]:
                     self._notices.call(on_token, chunk[1])
                 yield chunk

@@ -167,13 +167,16 @@ def test_a_prefill_that_is_refused_switches_once_and_is_remembered(server):
 
 def test_a_tool_call_that_was_cut_is_taken_back_and_asked_for_again(server):
     whole = openai_chat("Let me look.", tool_calls=[("look", {"city": "Zürich"})])
-    rest = openai_chat("", tool_calls=[("look", {"city": "Zürich"})])
+    rest = openai_chat("", tool_calls=[("look", {"city": "Zürich"})], usage=None)
     server.expect(stream(whole[:-3], then=rst()), stream(rest))
     answer = session(server, "vllm").stream("Hi")
     chunks = list(answer)
     assert [chunk.kind for chunk in chunks].count("restart") == 1
     assert text_of(chunks) == answer.completion.text == "Let me look."
     assert [call.parsed() for call in answer.completion.tool_calls] == [{"city": "Zürich"}]
+    # What is given again behind the restart was not written, nor paid, a second time.
+    first, second = (attempt.usage for attempt in answer.attempts)
+    assert first.estimated and second.estimated and second.output_tokens < first.output_tokens
 
 
 def test_what_each_attempt_cost_is_on_the_record(server):

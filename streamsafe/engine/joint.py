@@ -20,8 +20,10 @@ class Joint(Protocol):
     """``feed`` for every list of chunks, ``end`` once the attempt ended well.
 
     ``seam`` is set when the join is made; ``discarded`` counts characters that were received
-    again and dropped.
+    again and dropped, ``kept`` those behind a "restart" that an earlier attempt wrote.
     """
+
+    kept: int
 
     @property
     def seam(self) -> Optional[Seam]:

@@ -166,6 +166,8 @@ class Continued:
     what is repeated is searched for. Text is held back only while the head is too short to tell.
     """
 
+    kept = 0
+
     def __init__(
         self,
         delivered: Completion,
@@ -246,6 +248,7 @@ class Kept:
     """
 
     def __init__(self, kept: Sequence[Chunk], inner: Continued) -> None:
+        self.kept = sum(len(chunk.text) + len(chunk.reasoning) for chunk in kept)
         self._kept: list[Chunk] = [Chunk("restart"), *kept]
         self._inner = inner
 
