@@ -211,7 +211,8 @@ class ChatDecoder(TextDecoder):
         reason = choice.get("finish_reason")
         reason = reason if isinstance(reason, str) else ""
         if reason.lower() in FAILURES:
-            self.fail({"error": {"message": f"finish_reason {reason!r}", "type": reason}})
+            told = mapping(choice.get("error"))  # OpenRouter: of one choice
+            self.fail({"error": told or {"message": f"finish_reason {reason!r}", "type": reason}})
             return
         filtered = not seen.filtered and (reason == "content_filter" or _is_filtered(choice))
         seen.filtered = seen.filtered or filtered
