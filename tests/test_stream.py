@@ -2,6 +2,7 @@
 
 import gc
 import os
+import signal
 import sys
 import threading
 import time
@@ -26,6 +27,7 @@ from streamsafe.testing.answers import openai_chat
 TEXT = "Rivers do not hurry, and yet they arrive."
 EVENTS = openai_chat(TEXT)
 PATIENCE = 5.0
+ALARM = getattr(signal, "ITIMER_REAL", 0)
 
 
 @pytest.fixture
@@ -172,6 +174,32 @@ def fast_switching():
     sys.setswitchinterval(1e-6)
     yield
     sys.setswitchinterval(before)
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no timers on this platform")
+@pytest.mark.parametrize("where", ["headers", "body"])
+def test_what_the_handler_of_a_signal_raises_is_no_fault_of_the_network(server, where):
+    class OutOfTime(TimeoutError):
+        """What programs raise there: an OSError, as the network's own are."""
+
+    def handler(*_):
+        raise OutOfTime("the program's alarm")
+
+    silent = raw(wait("never"))
+    server.expect(silent if where == "headers" else stream(EVENTS[:3], then=stall()))
+    before = signal.signal(signal.SIGALRM, handler)
+    try:
+        answer = session(server).stream("Hi", on_token=lambda _: signal.setitimer(ALARM, 0.1))
+        if where == "headers":
+            signal.setitimer(ALARM, 0.2)
+        with pytest.raises(OutOfTime) as raised:
+            list(answer)
+    finally:
+        signal.setitimer(ALARM, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert raised.value.__cause__ is None
+    assert answer.status == "failed" and len(server.requests) == 1
+    assert server.requests[0].client_gone.wait(PATIENCE)
 
 
 def test_a_stream_that_ctrl_c_ended_says_so_and_raises_no_second_ctrl_c(server):

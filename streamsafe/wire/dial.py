@@ -17,6 +17,7 @@ from urllib3.util import wait_for_write
 from urllib3.util.connection import allowed_gai_family
 
 from streamsafe.wire import resolver
+from streamsafe.wire.interrupts import interrupt
 from streamsafe.wire.opening import Opening
 
 SocketOption = tuple[int, int, Union[int, bytes]]
@@ -73,7 +74,7 @@ def dial(
             return _connect(address, len(addresses) - index, opening, options, source_address)
         except OSError as failed:
             error = failed
-            if opening.scope.cause is not None:
+            if opening.scope.cause is not None or interrupt([failed]):
                 break
     try:
         raise error

@@ -26,6 +26,7 @@ from streamsafe.errors import (
     StreamingError,
     StreamTimeoutError,
 )
+from streamsafe.wire.interrupts import interrupt
 from streamsafe.wire.opening import Opening
 
 #: What the transport takes for a fault of the exchange; anything else is a bug or the caller's.
@@ -72,8 +73,11 @@ _CA_HINT = (
 
 
 def before_answer(error: BaseException, opening: Opening, url: str) -> StreamingError:
-    """What it means that the request to ``url`` ended in ``error`` before its answer came."""
-    chain = list(_chain(error))
+    """What it means that the request to ``url`` ended in ``error`` before its answer came.
+
+    Raises what a signal's handler of the program's own raised.
+    """
+    chain = _faults(error)
     where = _place(url)
     for judge in (_own, _configuration, _certificate, _proxy, _clock, _garbled):
         fault = judge(chain, opening, where)
@@ -86,9 +90,10 @@ def in_body(error: BaseException, read_timeout: Optional[float], waited: float) 
     """What it means that reading the body ended in ``error``.
 
     Undecodable bytes are a drop too: somebody on the way garbled them, and like a cut body they
-    void nothing that came before. ``waited`` is how long the read took, in seconds.
+    void nothing that came before. ``waited`` is how long the read took, in seconds. Raises what a
+    signal's handler of the program's own raised.
     """
-    chain = list(_chain(error))
+    chain = _faults(error)
     own = _first(chain, StreamingError)
     if isinstance(own, StreamingError):
         return own
@@ -231,6 +236,14 @@ def _broken(chain: list[BaseException], opening: Opening, where: str) -> Streami
         # Somebody else's adapter does not say how far it got.
         return ConnectionDroppedError(f"the connection to {where} broke: {_text(root)}")
     return ConnectError(f"no connection to {where}: {_text(root)}")
+
+
+def _faults(error: BaseException) -> list[BaseException]:
+    chain = list(_chain(error))
+    raised = interrupt(chain)
+    if raised is not None:
+        raise raised from None
+    return chain
 
 
 # -- helpers -------------------------------------------------------------------------------
