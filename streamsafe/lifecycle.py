@@ -68,7 +68,8 @@ class Chunks(NamedTuple):
 
     ``data`` are the bytes read; ``events`` and ``heartbeats`` how many there were in it;
     ``waited`` the seconds the server kept the reader waiting, ``held`` the seconds that the
-    program held the stream before it asked for more.
+    program held the stream before it asked for more. Of a body that is no stream (an error, a web
+    page) one record holds all that was read, without events.
     """
 
     stream_id: str

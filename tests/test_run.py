@@ -237,6 +237,12 @@ def test_a_json_error_under_200_is_the_apis_error(server):
     assert isinstance(error, AuthenticationError) and error.in_stream
 
 
+def test_json_that_is_nested_too_deeply_is_an_error_like_any_other(server):
+    server.expect(reply(200, b"[" * 200_000, content_type="application/json"))
+    error = read(session(server).stream("Hi", resume="never", retry=0))[1]
+    assert isinstance(error, IncompleteStreamError) and "no JSON" in str(error)
+
+
 @pytest.mark.parametrize("status", [301, 302, 303])
 def test_a_redirect_never_turns_the_post_into_a_get(server, status):
     server.expect(reply(status, headers={"Location": "/elsewhere"}))

@@ -50,7 +50,7 @@ def _rate_limited(one: Try, case: Case) -> list[str]:
 
 def _in_stream(one: Try, case: Case) -> list[str]:
     fault = one.fault
-    return [_said(fault)] if fault is not None and fault.in_stream and one.reads > 0 else []
+    return [_said(fault)] if fault is not None and fault.in_stream and one.events > 0 else []
 
 
 RULES = (

@@ -27,7 +27,7 @@ def _html(one: Try, case: Case) -> list[str]:
 
 def _json_error(one: Try, case: Case) -> list[str]:
     fault = one.fault
-    if not _success(one) or fault is None or one.reads > 0 or not fault.in_stream:
+    if not _success(one) or fault is None or one.events > 0 or not fault.in_stream:
         return []
     return [f"{one.content_type or 'no Content-Type'}: {fault.message[:200]}"]
 
@@ -89,7 +89,7 @@ def _single_newlines(one: Try, case: Case) -> list[str]:
 
 def _bad_json(one: Try, case: Case) -> list[str]:
     fault, lines = one.fault, []
-    if fault is not None and fault.type == "MalformedStreamError" and one.reads > 0:
+    if fault is not None and fault.type == "MalformedStreamError" and one.events > 0:
         lines.append(fault.message[:300])
     for mark in case.timeline.steps:
         if isinstance(mark, Mark) and mark.kind == "malformed" and mark.attempt == one.number:

@@ -168,7 +168,7 @@ def _headers(view: View) -> Optional[str]:
 
 def _buffering(view: View) -> Optional[str]:
     one, figures = view.one, view.figures
-    if not one.reads:
+    if not one.events:
         return None
     per = figures.events_per_read.avg or 0.0
     return f"{one.events:,} events in {one.reads:,} reads, {per:.1f} a read"
@@ -176,7 +176,7 @@ def _buffering(view: View) -> Optional[str]:
 
 def _heartbeats(view: View) -> Optional[str]:
     one = view.one
-    if not one.reads:
+    if not one.events and not one.heartbeats:
         return None
     return f"{one.heartbeats:,}" if one.heartbeats else "none were sent"
 

@@ -222,6 +222,7 @@ class Attempt:
             raise
         except StreamingError:
             pass  # the status says more than the way its body broke off
+        self._no_stream(bytes(body))
         text = bytes(body[:wanted]).decode("utf-8", "replace")
         return self._provider.error(response.status, response.headers, text)
 
@@ -384,8 +385,14 @@ class Attempt:
         else:
             raise self._incomplete(head.decode("utf-8", "replace"))
         if kind in ("html", "unknown"):
+            self._no_stream(head)
             raise self._not_a_stream(response, head, content_type)
         return kind, head
+
+    def _no_stream(self, body: bytes) -> None:
+        """Tell of what was read of a body that is no stream: bytes without an event."""
+        if body:
+            self._notify(Chunks, body, 0, 0, (), 0.0, 0.0)
 
     def _not_a_stream(
         self, response: Response, head: bytes, content_type: str
@@ -407,7 +414,8 @@ class Attempt:
         text = bytes(body).decode("utf-8", "replace")
         try:
             payload = json.loads(text)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
+            self._no_stream(bytes(body))
             raise IncompleteStreamError(
                 f"a JSON answer came in place of a stream, and it is cut or no JSON: {error}; "
                 f"it begins: {text[:SHOWN]!r}"
@@ -418,6 +426,8 @@ class Attempt:
             self.read_at, self.brought_content = self._terms.clock.now(), True
             self._notify(Chunks, bytes(body), 1, 0, chunks, 0.0, 0.0)
             yield chunks
+        else:
+            self._no_stream(bytes(body))
         if self.decoder.failure is not None:
             raise self.decoder.failure
         if not self.decoder.finished:

@@ -52,6 +52,24 @@ def test_the_first_token_and_the_finish_stand_in_the_report_with_what_each_read_
     assert any("1 event, 4 characters; waited" in line for line in lines)
 
 
+@pytest.mark.parametrize(
+    "status, kind, body",
+    [
+        (429, "text/plain", b"slow down, please"),
+        (200, "text/html", b"<title>Log in</title>"),
+        (200, "application/json", b'{"error": {"message": "no"}}'),
+        (200, "application/json", b'{"choices": ['),
+    ],
+)
+def test_the_bytes_of_a_body_that_is_no_stream_are_counted(
+    server, debugger, run, status, kind, body
+):
+    server.expect(reply(status, body, content_type=kind))
+    (one,) = run().tries
+    assert (one.size, one.reads, one.events) == (len(body), 1, 0)
+    assert "first byte after" in debugger.report()
+
+
 def test_retries_their_reasons_and_seams_are_on_the_timeline(server, run):
     server.expect(reply(503), stream(EVENTS[:4], then=rst()), stream(EVENTS))
     timeline = run(retry=RetryPolicy(base=0.001), resume="restart")
