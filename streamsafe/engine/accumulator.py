@@ -82,6 +82,10 @@ class _Choice:
         self.finish_reason: Optional[str] = None
         self.raw_finish_reason: Optional[str] = None
 
+    def arguments(self) -> list[Gatherer]:
+        """Those of its tool calls."""
+        return [call.arguments for call in self.calls.values()]
+
     def value(self, index: int) -> Choice:
         calls = tuple(
             ToolCall(call.id, call.name, call.arguments.fold())
@@ -167,10 +171,9 @@ class Accumulator:
     def fold(self) -> None:
         """Join what was gathered where it has become much; call it once a read."""
         for choice in self._choices.values():
-            if len(choice.text.pieces) >= FOLD:
-                choice.text.fold()
-            if len(choice.reasoning.pieces) >= FOLD:
-                choice.reasoning.fold()
+            for growing in (choice.text, choice.reasoning, *choice.arguments()):
+                if len(growing.pieces) >= FOLD:
+                    growing.fold()
 
     @property
     def text_chars(self) -> int:
@@ -186,8 +189,8 @@ class Accumulator:
         total = 0
         for choice in self._choices.values():
             total += choice.text.chars + choice.reasoning.chars + choice.refusal.chars
-            for call in choice.calls.values():
-                total += len(call.name) + call.arguments.chars
+            total += sum(len(call.name) for call in choice.calls.values())
+            total += sum(arguments.chars for arguments in choice.arguments())
         return total
 
     def completion(self, **facts: Any) -> Completion:

@@ -88,6 +88,19 @@ def test_much_text_is_folded_now_and_then():
     assert made.completion().text == "x" * 3 * FOLD
 
 
+def test_so_are_reasoning_and_the_arguments_of_calls():
+    made = Accumulator()
+    fragment = ToolCallFragment(0, "", "", "x")
+    for _ in range(3 * FOLD):
+        made.add(Chunk("reasoning", reasoning="x"))
+        made.add(Chunk("tool_call", tool_call=fragment))
+        made.fold()
+    choice = made._choices[0]
+    growing = choice.reasoning, choice.calls[0].arguments
+    assert all(len(gatherer.pieces) < FOLD for gatherer in growing)
+    assert made.completion().tool_calls[0].arguments == "x" * 3 * FOLD
+
+
 def test_a_kept_tail_is_the_end_of_the_text_and_its_length_is_known():
     rng = random.Random(7)
     made, whole = Accumulator(keep=100), ""
