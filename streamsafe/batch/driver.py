@@ -22,6 +22,7 @@ from streamsafe.batch.result import Result
 from streamsafe.batch.task import Answer, Shared, Task, perform
 from streamsafe.batch.threads import Threads
 from streamsafe.errors import ConfigurationError, StreamingError
+from streamsafe.models import Outcome
 
 #: Prompts between the oldest without a result and the newest that was read, for each worker: one
 #: slow answer does not stop the others, and what waits behind it stays little.
@@ -178,7 +179,7 @@ class Driver:
     def _finish(self, asked: _Asked, answer: Answer) -> None:
         self._names.discard(asked.stream_id)
         completion, error = answer.completion, answer.error
-        if completion is None and isinstance(error, StreamingError):
+        if isinstance(error, StreamingError) and error.partial.outcome is not Outcome.PENDING:
             completion = error.partial
         item = asked.item
         self._put(

@@ -14,7 +14,6 @@ Exit codes: 0 all answered, 1 some failed or an error stopped it, 2 wrong argume
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 import time
 from collections.abc import Generator, Iterator
@@ -78,7 +77,7 @@ def _asked(args: argparse.Namespace, path: Optional[str], bill: Bill) -> tuple[s
     """Ask and write; by what it was stopped, if it was, and the exit code."""
     answers = AnswerFile(args.output)
     try:
-        with closing(answers), _session(args) as session, _journal(path) as journal:
+        with closing(answers), _session(args) as session, _journal(path, args.resume) as journal:
             with closing(_results(session, args, journal)) as results:
                 for result in results:
                     bill.add(result)
@@ -125,26 +124,28 @@ def _results(
 
 
 def _journal_path(args: argparse.Namespace) -> Optional[str]:
-    """Where the journal is; None for none. What is there already must be meant."""
+    """Where the journal is; None for none."""
     path: Optional[str] = args.journal
     if path is None and args.output != "-":
         path = f"{args.output}.journal"
     if path is None and args.resume:
         raise ConfigurationError("--resume wants the --output or the --journal of the earlier run")
-    if path is not None and os.path.exists(path) and not args.resume:
-        raise ConfigurationError(
-            f"{path} is there, from an earlier run",
-            hint="--resume goes on with it; delete it to ask everything again",
-        )
     return path
 
 
 @contextmanager
-def _journal(path: Optional[str]) -> Iterator[Optional[SQLiteJournal]]:
+def _journal(path: Optional[str], resume: bool) -> Iterator[Optional[SQLiteJournal]]:
+    """The journal, if there is to be one. What it has already must be meant: one that was left by
+    a run with wrong arguments has nothing."""
     if path is None:
         yield None
         return
     with SQLiteJournal(path) as journal:
+        if not resume and journal.list():
+            raise ConfigurationError(
+                f"{path} is there, from an earlier run",
+                hint="--resume goes on with it; delete it to ask everything again",
+            )
         running = journal.list("streaming")
         if running:
             raise ConfigurationError(

@@ -147,6 +147,14 @@ def test_errors_have_their_line_and_the_exit_code_tells(server, capsys):
     assert "line 3 is no JSON" in answers[2]["error"]["message"]
 
 
+def test_what_could_not_be_asked_has_an_error_and_no_outcome(server, capsys):
+    write("prompts.jsonl", [42, ""])
+    assert run(capsys, "prompts.jsonl", "-o", "answers.jsonl", "-m", "m")[0] == 1
+    assert [sorted(answer) for answer in read("answers.jsonl")] == [
+        ["error", "id", "index", "stream_id"]
+    ] * 2
+
+
 def test_what_failed_is_asked_again_with_resume_and_nothing_else(server, capsys):
     server.faults["question 1"] = [reply(400)]
     write("prompts.jsonl", prompts(4))
@@ -169,6 +177,13 @@ def test_an_earlier_journal_is_not_overlooked(server, capsys):
     assert code == 2 and "from an earlier run" in err and "--resume" in err
     assert run(capsys, *asking, "--resume")[0] == 0
     assert server.asked["a"] == 1
+
+
+def test_a_run_with_wrong_arguments_is_no_earlier_run(server, capsys):
+    write("prompts.jsonl", ["a"])
+    asking = ("prompts.jsonl", "-o", "answers.jsonl", "-m", "m")
+    assert run(capsys, *asking, "-c", "0")[0] == 2
+    assert run(capsys, *asking)[0] == 0
 
 
 def test_another_question_never_gets_an_earlier_answer(server, capsys):
