@@ -52,6 +52,10 @@ from streamsafe.setup import Route, Setup
 #: How often a cancel token of the program's own kind is looked at, in seconds.
 TOKEN_LOOK = 0.1
 
+#: A longer answer is not read again to be gone on with, in characters: no model has room for it as
+#: a prefix (a million tokens are some four million characters), and memory is to stay flat.
+RECALLED = 16_000_000
+
 _OUTCOMES = {
     "length": Outcome.TRUNCATED,
     "content_filter": Outcome.FILTERED,
@@ -383,7 +387,8 @@ class Run:
 
     def _received(self, partial: Completion) -> Received:
         """For the next plan: with the whole text, where there is more of it than in memory."""
-        if has_tail_alone(partial) and self.setup.resume != "never":
+        wanted = self.setup.resume != "never" and partial.text_chars <= RECALLED
+        if wanted and has_tail_alone(partial):
             text = self._keeper.whole()
             if text is not None and len(text) == partial.text_chars:
                 partial = partial.replace(

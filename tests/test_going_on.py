@@ -411,6 +411,14 @@ def test_an_answer_of_which_memory_has_the_tail_alone_is_mended_from_all_of_it(
     journal.close()
 
 
+def test_what_no_model_has_room_for_is_not_read_again(server, tmp_path, monkeypatch):
+    monkeypatch.setattr("streamsafe.run.RECALLED", 50_000)
+    server.expect(stream(openai_chat("word " * 20_000)[:15_000], then=rst()))
+    with pytest.raises(StreamingError) as raised:
+        session(server).complete("Hi", keep="tail", sink=tmp_path / "a")
+    assert raised.value.partial.text_chars == (tmp_path / "a.part").stat().st_size > 50_000
+
+
 def test_where_the_beginning_is_nowhere_no_exact_continuation_is_claimed(server):
     long = "word " * 20_000
     events, pieces = openai_chat(long), []

@@ -48,6 +48,8 @@ class Restart:
     its first word. Compared are text, reasoning, refusal and tool calls, each by itself.
     """
 
+    kept = 0
+
     def __init__(self, delivered: Completion, attempt: int) -> None:
         self.seam: Optional[Seam] = None
         self.discarded = 0
