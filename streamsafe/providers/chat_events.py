@@ -56,7 +56,6 @@ class ChatDecoder(TextDecoder):
         self._goes_back_as = reasoning
         self._seen: dict[int, _Choice] = {}
         self._usage: dict[str, Any] = {}
-        self._begun = False
         self._thoughts = Thoughts()
 
     def piece(self, payload: Any) -> Optional[Piece]:
@@ -77,7 +76,9 @@ class ChatDecoder(TextDecoder):
             or "error" in payload
             or "x_groq" in payload
             or payload.get("usage") is not None
-            or not self._begun
+            or 0 not in self._seen
+            or (self.id is None and payload.get("id"))
+            or (self.model is None and payload.get("model"))
         ):
             return None
         if name == "tool_calls":
@@ -124,7 +125,6 @@ class ChatDecoder(TextDecoder):
 
     def payload(self, payload: Mapping[str, Any], event: str = "") -> list[Chunk]:
         """The chunks of one payload, in the order reasoning, text, calls, finish, usage."""
-        self._begun = True
         self.id = self.id or word(payload.get("id"))
         self.model = self.model or word(payload.get("model"))
         groq = mapping(payload.get("x_groq"))

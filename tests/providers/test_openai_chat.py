@@ -293,6 +293,18 @@ def test_a_server_that_does_not_know_n_ends_with_its_mark(decode, blank):
     assert not decode("llamacpp", [body(text("a"), done=True)], call).finished
 
 
+def test_a_choice_that_is_only_text_is_seen_too(decode):
+    call = Call([HI], "m", {"n": 2})
+    said = text("b", index=1), text("a"), text("a"), chunk(finish="stop", index=1)
+    assert not decode("vllm", [body(*said)], call).finished
+
+
+def test_id_and_model_may_come_behind_the_first_chunk(decode):
+    nameless = {**text("a"), "id": "", "model": ""}
+    got = decode("openai", [body(nameless, text("b"), text("c"), done=False)])
+    assert (got.completion.id, got.completion.model) == ("c1", "m-1")
+
+
 def test_a_plain_answer_has_all_choices_there_are(decode):
     answer = {"choices": [{"message": {"content": "a"}, "finish_reason": "stop"}]}
     assert decode("openai", [json.dumps(answer).encode()], Call([HI], "m", {"n": 2})).finished
