@@ -554,8 +554,9 @@ def failing(decode, preset, raw):
                      ServerError, True, id="E6"),
         pytest.param("openrouter", 'data: {"error":{"code":502,"message":"m","metadata":{"raw":"r",'
                      '"provider_name":"P"}},"choices":[]}\n\n', ServerError, True, id="E6-number"),
-        pytest.param("openrouter", 'data: {"choices":[{"index":0,"delta":{},"finish_reason":"error",'
-                     '"error":{"code":429,"message":"m"}}]}\n\n', RateLimitError, True, id="E6-choice"),
+        pytest.param("openrouter", 'data: {"choices":[{"index":0,"delta":{},"finish_reason":'
+                     '"error","error":{"code":429,"message":"m"}}]}\n\n',
+                     RateLimitError, True, id="E6-choice"),
         pytest.param("lmstudio", 'event: error\ndata: {"error":{"message":"m"},"message":"m"}\n\n',
                      ServerError, True, id="E11"),
         pytest.param("lmstudio", 'event: error\ndata: {"error":{"message":"m: exceeds the context '
