@@ -40,12 +40,14 @@ def show(stream: Stream, *, markdown: bool = True, every: float = 0.1) -> None:
     The stop button ends the stream and raises KeyboardInterrupt; what had come is on
     ``stream.completion``. Raises what iterating raises.
     """
+    if not isinstance(stream, Stream):
+        raise ConfigurationError(
+            f"show({type(stream).__name__}): expected a Stream, as session.stream() gives it"
+        )
     if not every > 0:
         raise ConfigurationError(f"every={every!r}: expected seconds > 0")
     if not _in_kernel():
-        for piece in stream.text():
-            print(piece, end="", flush=True)
-        print()
+        _print(stream)
         return
     view = _View(stream, markdown, every)
     view.begin()
@@ -113,6 +115,17 @@ class Live:
 
     def _picture(self) -> dict[str, Any]:
         return {"text/plain": repr(self._monitor), "text/html": self._monitor._repr_html_()}
+
+
+def _print(stream: Stream) -> None:
+    try:
+        for chunk in stream:
+            if chunk.kind == "restart":  # what is printed stays: a line for the new answer
+                print("\n")
+            elif not chunk.index:
+                print(chunk.text, end="", flush=True)
+    finally:
+        print()
 
 
 def _in_kernel() -> bool:

@@ -14,7 +14,7 @@ import pytest
 from streamsafe import ConfigurationError, StreamSession
 from streamsafe.monitor import StreamMonitor
 from streamsafe.notebook import live, show
-from streamsafe.testing import FaultServer, openai_chat, stream
+from streamsafe.testing import FaultServer, openai_chat, rst, stream
 
 SETUP = """
 from streamsafe import RetryPolicy, StreamSession
@@ -172,6 +172,19 @@ def test_the_example_runs(tmp_path: Path) -> None:
     assert "text/html" in shown["report"][0]["data"]
 
 
+def test_an_answer_that_begins_anew_is_printed_on_a_line_of_its_own(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with FaultServer() as server:
+        server.expect(stream(openai_chat("The quick fox")[:4], then=rst()))
+        server.expect(stream(openai_chat("A slow fox")))
+        with StreamSession(
+            "openai_compatible", base_url=f"{server.url}/v1", model="m", retry=1, resume="restart"
+        ) as session:
+            show(session.stream("Hi"))
+    assert capsys.readouterr().out == "The quick fox\n\nA slow fox\n"
+
+
 def test_outside_of_a_notebook_it_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     with FaultServer() as server:
         server.expect(stream(openai_chat("The quick fox")))
@@ -180,6 +193,8 @@ def test_outside_of_a_notebook_it_is_printed(capsys: pytest.CaptureFixture[str])
             show(session.stream("Hi"))
             with pytest.raises(ConfigurationError, match="every=0"):
                 show(session.stream("Hi"), every=0)
+            with pytest.raises(ConfigurationError, match="show.str.: expected a Stream"):
+                show("Hi")  # type: ignore[arg-type]
     with pytest.raises(ConfigurationError, match="streamsafe top"):
         live(StreamMonitor())
     assert capsys.readouterr().out == "The quick fox\n"
