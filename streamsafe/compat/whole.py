@@ -51,8 +51,6 @@ class Gathering:
 
 def refuses_to_stream(error: BaseException) -> bool:
     """True where the server has the model, but no stream of it: OpenAI says so of some models, and
-    to organisations that are not verified."""
-    if not isinstance(error, BadRequestError) or not isinstance(error.body, dict):
-        return False
-    said = error.body.get("error")
-    return isinstance(said, dict) and said.get("param") == "stream"
+    to organisations that are not verified; others do not know ``stream_options``. All of them name
+    it, each in a body of its own form."""
+    return isinstance(error, BadRequestError) and "stream" in str(error.body)

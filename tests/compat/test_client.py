@@ -14,6 +14,7 @@ from streamsafe.compat.anthropic import Anthropic
 from streamsafe.compat.openai import AzureOpenAI, OpenAI
 from streamsafe.monitor import StreamMonitor
 from streamsafe.testing import FaultServer, openai_chat, reply, rst, stream
+from streamsafe.testing.script import Exchange
 
 QUESTION = [{"role": "user", "content": "Hi"}]
 ASKED: dict[str, Any] = {"model": "gpt-test", "messages": QUESTION}
@@ -143,9 +144,18 @@ def test_a_preset_that_speaks_otherwise_is_refused() -> None:
         OpenAI(preset="gemini", api_key="k")
 
 
-def test_a_model_that_refuses_to_be_streamed_is_asked_for_a_document(server: FaultServer) -> None:
-    refusal = {"message": "Not verified to stream", "param": "stream", "code": "unsupported_value"}
-    server.expect(reply(400, json={"error": refusal}))
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        reply(400, json={"error": {"message": "Not verified", "param": "stream", "code": "no"}}),
+        reply(400, json={"error": {"message": "Unrecognized argument: stream_options"}}),
+        reply(422, json={"detail": [{"loc": ["body", "stream_options"], "type": "forbidden"}]}),
+    ],
+)
+def test_a_model_that_refuses_to_be_streamed_is_asked_for_a_document(
+    refusal: Exchange, server: FaultServer
+) -> None:
+    server.expect(refusal)
     with OpenAI() as client:
         answer = client.chat.completions.create(**ASKED)
     assert answer.choices[0].message.content.startswith("Once upon")
