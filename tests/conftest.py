@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
+import random
 import shutil
 import signal
 import socket
@@ -90,6 +92,26 @@ def _sockets() -> set[str]:
     return found
 
 
+# -- other programs' ports -------------------------------------------------------------------------
+
+
+def unused_port():
+    """A port for a program that can't be asked which one it took.
+
+    Below those that systems give to who asks for any: a server of a test that runs beside this
+    one could be given it meanwhile, and would get requests that are none of its own.
+    """
+    while True:
+        with contextlib.suppress(OSError), socket.socket() as free:
+            free.bind(("127.0.0.1", random.randrange(20_000, 32_000)))
+            return free.getsockname()[1]
+
+
+@pytest.fixture(scope="session")
+def free_port():
+    return unused_port
+
+
 # -- a Redis ---------------------------------------------------------------------------------------
 
 
@@ -99,8 +121,7 @@ class Redis:
     def __init__(self, directory, *options):
         self._directory = directory
         self._options = options
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port = free.getsockname()[1]
+        self.port = unused_port()
         self.url = f"redis://127.0.0.1:{self.port}/0"
         self.start()
 

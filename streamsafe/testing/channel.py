@@ -6,6 +6,7 @@ leaves or the server stops, too. What HTTP says stands in ``request``, what to s
 
 from __future__ import annotations
 
+import contextlib
 import selectors
 import socket
 import ssl
@@ -39,7 +40,8 @@ class Channel:
 
     def __init__(self, sock: socket.socket, stop: Gate) -> None:
         sock.setblocking(False)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        with contextlib.suppress(OSError):  # the peer has gone already: the first read says so
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._sock = sock
         self._stop = stop
         self._early = bytearray()  # what the peer sent while we were busy waiting

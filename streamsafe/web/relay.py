@@ -80,7 +80,8 @@ class Relay:
         retry: float = 1.0,
         last_event_id: Optional[str] = None,
     ) -> None:
-        if not heartbeat > 0 or not retry >= 0:
+        told = isinstance(heartbeat, (int, float)) and isinstance(retry, (int, float))
+        if not told or not heartbeat > 0 or not retry >= 0:
             raise ConfigurationError(
                 f"heartbeat={heartbeat!r}, retry={retry!r}: expected seconds, the first above 0 "
                 "and the second at least 0"
@@ -188,6 +189,10 @@ class Relay:
 
 def _position(last_event_id: Optional[str]) -> tuple[int, bool]:
     """The number that an id names, 0 if it is none of ours; and whether the end was seen."""
+    if last_event_id is not None and not isinstance(last_event_id, str):
+        raise ConfigurationError(
+            f"last_event_id={last_event_id!r}: expected the header Last-Event-ID as it came"
+        )
     number, _, rest = (last_event_id or "").partition(":")
     if not (number.isascii() and number.isdigit() and len(number) <= MAX_DIGITS):
         return 0, False

@@ -58,7 +58,7 @@ def server():
 
 
 @pytest.fixture
-def behind(server, tmp_path):
+def behind(server, tmp_path, free_port):
     """Starts nginx or HAProxy before the server, and returns its URL."""
     running = []
 
@@ -95,12 +95,6 @@ def nginx(behind, tmp_path):
 @pytest.fixture
 def haproxy(behind):
     return lambda timeout: behind("haproxy", HAPROXY, timeout, "-f")
-
-
-def free_port():
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return sock.getsockname()[1]
 
 
 def until_it_listens(process, port):

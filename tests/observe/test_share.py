@@ -5,9 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import shutil
 import signal
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -63,31 +61,9 @@ def finish(*workers):
         assert worker.returncode == 0, out
 
 
-@pytest.fixture(scope="module")
-def redis_port(tmp_path_factory):
-    server = shutil.which("redis-server")
-    if server is None:
-        pytest.skip("redis-server is not installed")
-    pytest.importorskip("redis")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    place = str(tmp_path_factory.mktemp("redis"))
-    running = subprocess.Popen(
-        [server, "--port", str(port), "--save", "", "--bind", "127.0.0.1", "--dir", place],
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    for line in running.stdout:
-        if "Ready to accept connections" in line:
-            break
-    drain = threading.Thread(target=running.stdout.read)
-    drain.start()
-    yield port
-    running.terminate()
-    running.wait()
-    drain.join()
-    running.stdout.close()
+@pytest.fixture
+def redis_port(redis):
+    return redis.port
 
 
 @pytest.fixture(params=["sqlite", pytest.param("redis", marks=pytest.mark.service)])
@@ -323,12 +299,11 @@ def test_a_url_that_cannot_be_read_is_refused_without_its_password():
     assert "hunter2" not in str(refused.value)
 
 
-def test_a_redis_that_is_not_there_is_a_failure_of_the_store_not_of_the_stream(sharing, life):
+def test_a_redis_that_is_not_there_is_a_failure_of_the_store_not_of_the_stream(
+    sharing, life, free_port
+):
     pytest.importorskip("redis")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    monitor = sharing(f"redis://127.0.0.1:{port}/0")
+    monitor = sharing(f"redis://127.0.0.1:{free_port()}/0")
     life(monitor).begin().complete()
     assert monitor.get_stats()["total_streams"] == 1
     assert "refused" in monitor.get_health_report()["store_failure"]

@@ -104,13 +104,13 @@ START = 30.0
 
 
 @pytest.fixture(scope="session")
-def serve(tmp_path_factory):
+def serve(tmp_path_factory, free_port):
     """Runs Python with arguments in which {port} stands, until its ``with`` is left, when it dies
     as by the plug."""
 
     @contextlib.contextmanager
     def serving(arguments, directory, *, port=None, **environment):
-        port = port or _free_port()
+        port = port or free_port()
         log = tmp_path_factory.mktemp("served") / "log.txt"
         with log.open("wb") as out:
             process = subprocess.Popen(
@@ -135,12 +135,6 @@ def serve(tmp_path_factory):
             process.wait()
 
     return serving
-
-
-def _free_port():
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return free.getsockname()[1]
 
 
 def _wait_until_it_listens(port, process, log):

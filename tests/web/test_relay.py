@@ -409,7 +409,10 @@ def test_a_name_wants_a_journal():
         Relay("river")
 
 
-@pytest.mark.parametrize("wrong", [{"heartbeat": 0}, {"retry": -1}, {"format": "xml"}])
+@pytest.mark.parametrize(
+    "wrong",
+    [{"heartbeat": 0}, {"heartbeat": "5"}, {"retry": -1}, {"format": "xml"}, {"last_event_id": 2}],
+)
 def test_what_cannot_be_right_is_said_at_once(session, wrong):
     with pytest.raises(ConfigurationError, match=next(iter(wrong))):
         Relay(session.stream("Hi"), **wrong)
