@@ -22,6 +22,8 @@ from streamsafe.models import Frozen
 
 VERSION = 1
 _KIND = "streamsafe cassette"
+#: Seconds of a recording, and since the epoch: until the year 5138.
+MAX_TIME = 1e11
 
 
 class Step(NamedTuple):
@@ -188,7 +190,7 @@ class _Growing:
     def __init__(self, item: Mapping[str, Any]) -> None:
         asked = item["request"]
         self._first = Exchange(
-            str(asked["method"]), str(asked["url"]), asked["json"], float(item["began"])
+            str(asked["method"]), str(asked["url"]), asked["json"], _time(item["began"])
         )
         self._facts: dict[str, Any] = {}
         self._steps: list[Step] = []
@@ -196,7 +198,7 @@ class _Growing:
 
     def take(self, item: Mapping[str, Any]) -> None:
         """One line more. Raises KeyError, TypeError or ValueError for what does not fit."""
-        at = float(item["at"])
+        at = _time(item["at"])
         if "answer" in item:
             answer = item["answer"]
             headers = {str(name): str(value) for name, value in answer["headers"].items()}
@@ -224,7 +226,7 @@ class _Growing:
 def _parsed(path: str, number: int, line: str) -> Any:
     try:
         return json.loads(line)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise _damaged(path, number, line, error) from error
 
 
@@ -236,7 +238,7 @@ def _take(
             exchanges[int(item["exchange"])] = _Growing(item)
         else:
             exchanges[item["exchange"]].take(item)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, OverflowError, KeyError, TypeError, AttributeError) as error:
         raise _damaged(path, number, line, error) from error
 
 
@@ -256,5 +258,17 @@ def _checked_head(path: str, item: Any) -> float:
             f"{path}, line 1: a cassette of version {item.get('version')!r}, this streamsafe knows "
             f"{VERSION}"
         )
-    recorded = item.get("recorded")
-    return float(recorded) if isinstance(recorded, (int, float)) else 0.0
+    try:
+        return _time(item.get("recorded", 0.0))
+    except (ValueError, OverflowError, TypeError):
+        raise ConfigurationError(
+            f"{path}, line 1: damaged: no time of recording: {item['recorded']!r}"
+        ) from None
+
+
+def _time(value: Any) -> float:
+    """Seconds that a clock can show; ValueError or TypeError for others."""
+    seconds = float(value)
+    if not 0 <= seconds <= MAX_TIME:
+        raise ValueError(f"{value!r} is no time")
+    return seconds

@@ -120,6 +120,16 @@ class Masker:
                 data = data.replace(secret, MASK.encode())
         return data
 
+    def begun(self, data: bytes) -> bool:
+        """Whether these bytes end in what may be the beginning of a known secret."""
+        for secret in self._bytes:
+            place = data.find(secret[:1], max(0, len(data) - len(secret) + 1))
+            while place >= 0:
+                if secret.startswith(data[place:]):
+                    return True
+                place = data.find(secret[:1], place + 1)
+        return False
+
     def url(self, url: str) -> str:
         """A URL without its user, and without the values of its secret parameters."""
         head, mark, query = url.partition("?")

@@ -153,6 +153,8 @@ class _Tape:
         self._scope = scope
         self._began = time.monotonic()
         self._over = False
+        #: Reads with their times that are not written yet.
+        self._reads: list[tuple[float, bytes]] = []
 
     def step(self, name: str, detail: Mapping[str, Any]) -> None:
         """The transport got so far."""
@@ -166,10 +168,25 @@ class _Tape:
         self._write(line)
 
     def read(self, data: bytes) -> None:
-        """A read returned."""
+        """A read returned. It is written at once, unless a secret may go on in the next one."""
         self._over = self._over or not data
-        masked = self._masker.raw(data)
-        self._write(cassette.read_line(self._number, self._elapsed(), masked))
+        if not data:
+            self._put_reads()
+        self._reads.append((self._elapsed(), data))
+        if not self._masker.begun(b"".join(data for _, data in self._reads)):
+            self._put_reads()
+
+    def _put_reads(self) -> None:
+        """Write the reads that wait; where a secret was cut by their ends they become one."""
+        reads, self._reads = self._reads, []
+        raw = self._masker.raw
+        masked = [(at, raw(data)) for at, data in reads]
+        if len(reads) > 1:
+            whole = raw(b"".join(data for _, data in reads))
+            if whole != b"".join(data for _, data in masked):
+                masked = [(reads[-1][0], whole)]
+        for at, data in masked:
+            self._write(cassette.read_line(self._number, at, data))
 
     def failed(self, error: BaseException) -> None:
         """It broke; what cut it says more than what the cut connection raised."""
@@ -192,6 +209,7 @@ class _Tape:
             self._item(cassette.End(self._elapsed(), why))
 
     def _item(self, item: Union[cassette.Step, cassette.Failure, cassette.End]) -> None:
+        self._put_reads()
         self._write(cassette.item_line(self._number, item))
 
     def _shown(self, value: Any) -> Any:

@@ -83,6 +83,28 @@ def test_a_request_the_cassette_has_none_for_is_named(path):
         asking.complete("Hi")
 
 
+@pytest.mark.parametrize("size", [1, 3, 7])
+def test_a_key_that_is_echoed_in_parts_is_masked_as_well(path, size):
+    whole = b"".join(openai_chat("Hi", model=f"for {KEY} alone"))
+    parts = [whole[at : at + size] for at in range(0, len(whole), size)]
+    _, url = record(path, stream([[part, pause(0.001)] for part in parts], framing="close"))
+    reads = cassette.load(str(path)).exchanges[0].reads
+    assert b"".join(read.data for read in reads) == whole.replace(KEY.encode(), b"***")
+    with Replay(path) as replay:
+        assert session(url, replay).complete("Hi").model == "for *** alone"
+
+
+def test_what_only_looks_like_the_beginning_of_a_key_stays_as_it_was_read(path):
+    parts = [b": sk-plan", b" is no key\n\n", *EVENTS[:-1], b"data: [DONE]\n\n: sk-"]
+    record(path, stream([[part, pause(0.05)] for part in parts]))
+    reads = cassette.load(str(path)).exchanges[0].reads
+    assert [read.data for read in reads][:2] == parts[:2]
+
+
+def changed(line, name, value):
+    return json.dumps({**json.loads(line), name: value})
+
+
 @pytest.mark.parametrize(
     ("damage", "named"),
     [
@@ -91,6 +113,10 @@ def test_a_request_the_cassette_has_none_for_is_named(path):
         (lambda lines: lines[:2] + ["{cut"], "line 3"),
         (lambda lines: lines[:1] + lines[2:], "line 2"),
         (lambda lines: lines[:1], "no exchange"),
+        (lambda lines: lines[:2] + ["[" * 100_000], "line 3"),
+        (lambda lines: [changed(lines[0], "recorded", float("nan")), *lines[1:]], "line 1"),
+        (lambda lines: lines[:2] + [changed(lines[2], "at", float("inf"))], "line 3"),
+        (lambda lines: lines[:1] + [changed(lines[1], "began", -1)], "line 2"),
     ],
 )
 def test_damage_is_named_by_its_line(path, damage, named):
