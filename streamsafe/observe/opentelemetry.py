@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any, Optional
-from urllib.parse import urlsplit
+from urllib.parse import urlsplit, urlunsplit
 
 from streamsafe.errors import MalformedStreamError
 from streamsafe.lifecycle import (
@@ -193,8 +193,7 @@ class OpenTelemetryExporter:
             start_time=_nanoseconds(tally.when(record.at)),
             attributes={
                 "http.request.method": request.method,
-                # Without its query: some APIs take the key there.
-                "url.full": request.url.partition("?")[0],
+                "url.full": _shown(request.url),
                 **({"http.request.resend_count": record.number - 1} if record.number > 1 else {}),
                 **address,
             },
@@ -297,6 +296,12 @@ def _address(url: str) -> dict[str, Any]:
     return _known({"server.address": parts.hostname, "server.port": port})
 
 
+def _shown(url: str) -> str:
+    """Without its query and its user: some APIs and proxies take the key there."""
+    scheme, netloc, path, _, _ = urlsplit(url)
+    return urlunsplit((scheme, netloc.rpartition("@")[2], path, "", ""))
+
+
 def _parameters(request: Request) -> dict[str, Any]:
     body = request.json if isinstance(request.json, Mapping) else {}
     found = {
@@ -305,7 +310,7 @@ def _parameters(request: Request) -> dict[str, Any]:
         if isinstance(body.get(key), (int, float))
     }
     stop = body.get("stop") or body.get("stop_sequences")
-    if stop:
+    if stop and isinstance(stop, (str, list, tuple)):
         found["gen_ai.request.stop_sequences"] = [stop] if isinstance(stop, str) else list(stop)
     return found
 

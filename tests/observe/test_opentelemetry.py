@@ -121,6 +121,22 @@ def test_providers_are_called_as_the_conventions_call_them(
     assert attributes["gen_ai.provider.name"] == name
 
 
+@pytest.mark.parametrize(
+    "url", ["https://me:secret@api.example.com/v1", "https://api.example.com/v1?key=secret"]
+)
+def test_no_credentials_of_the_address_are_in_a_span(telemetry, life, url):
+    life(telemetry.exporter).start().attempt(url).opened().complete()
+    assert telemetry.span("POST").attributes["url.full"] == "https://api.example.com/v1"
+    assert "secret" not in str([span.to_json() for span in telemetry.spans()])
+
+
+def test_odd_stop_sequences_harm_nothing(telemetry, life):
+    life(telemetry.exporter).start().attempt(body={"stop": 7, "seed": 1}).opened().complete()
+    attributes = telemetry.span("chat gpt-4o-mini").attributes
+    assert attributes["gen_ai.request.seed"] == 1
+    assert "gen_ai.request.stop_sequences" not in attributes
+
+
 def test_each_attempt_is_a_child_span_and_a_retry_an_event(telemetry, life):
     stream = life(telemetry.exporter).begin().read("abc").retry(delay=0.5)
     stream.attempt("https://api.example.com:8443/v1?key=secret").opened().stalled().seam()
