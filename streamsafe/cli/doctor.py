@@ -79,6 +79,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Examine and print; the exit code is the worst that was found."""
     target = target_of(args.where, args.model, args.provider)
+    if args.events < 0 or args.max_tokens < 1:
+        raise ConfigurationError("--events wants a number of 0 or more, --max-tokens of 1 or more")
     if args.events and target.url is None:
         raise ConfigurationError("--events wants the URL of a plain source, not a preset")
     if args.events:

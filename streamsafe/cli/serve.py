@@ -72,7 +72,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _endpoints(args: argparse.Namespace) -> Endpoints:
-    if args.delay < 0 or not 0 <= args.chaos <= 1:
+    if not 0 <= args.delay < float("inf") or not 0 <= args.chaos <= 1:
         raise ConfigurationError("--delay is seconds, 0 or more, and --chaos a chance, 0 to 1")
     chances = dict(args.fault) or {name: args.chaos / len(FAULTS) for name in FAULTS}
     log = None if args.quiet else serving.Log().tell

@@ -80,6 +80,8 @@ def test_a_plain_source(capsys):
 
 def test_wrong_arguments_are_a_usage_error(capsys):
     assert main(["doctor", "openia"]) == 2
+    assert main(["doctor", "http://127.0.0.1:1", "--events", "-1"]) == 2
+    assert main(["doctor", "http://127.0.0.1:1", "--max-tokens", "0"]) == 2
     with pytest.raises(SystemExit):
         main(["doctor", "openai", "-H", "nonsense"])
     assert "expected NAME: VALUE" in capsys.readouterr().err

@@ -140,6 +140,7 @@ def test_over_tls_with_a_long_answer_and_no_log(served):
         (["--chaos", "7"], "a chance, 0 to 1"),
         (["--port", "70000"], "0 to 65535"),
         (["--length", "-1"], "0 or more"),
+        (["--delay", "nan"], "0 or more"),
     ],
 )
 def test_wrong_arguments_say_what_is_right(served, arguments, said):
