@@ -175,9 +175,9 @@ class ResponsesDecoder(JSONDecoder):
         reason = mapping(response.get("incomplete_details")).get("reason")
         normal = "stop"
         if status == "incomplete":
-            status = f"incomplete:{reason}"
-            known = {"max_output_tokens": "length", "content_filter": "content_filter"}
-            normal = known.get(str(reason), "stop")
+            # Whatever the reason, or without one: the API itself says that it is not all.
+            normal = "content_filter" if reason == "content_filter" else "length"
+            status = f"incomplete:{reason}" if reason else status
         elif self._kinds.get("refusal"):
             normal = "refusal"
         elif self._calls:

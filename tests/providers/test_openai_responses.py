@@ -190,7 +190,8 @@ def test_a_body_of_the_apis_own_passes_untouched():
          "incomplete:max_output_tokens"),
         ("incomplete", {"incomplete_details": {"reason": "content_filter"}}, "content_filter",
          "incomplete:content_filter"),
-        ("incomplete", {"incomplete_details": {"reason": "later"}}, "stop", "incomplete:later"),
+        ("incomplete", {"incomplete_details": {"reason": "later"}}, "length", "incomplete:later"),
+        ("incomplete", {"incomplete_details": None}, "length", "incomplete"),
     ],
 )  # fmt: skip
 def test_finish_reasons(decode, kind, fields, normal, raw):
