@@ -11,7 +11,6 @@ Exit codes: 0 all is well, 1 something is broken, 2 wrong arguments (no key, no 
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import textwrap
 from typing import Any
@@ -30,7 +29,7 @@ from streamsafe.doctor.checkup import (
     target_of,
 )
 from streamsafe.errors import ConfigurationError
-from streamsafe.observe.words import plain
+from streamsafe.observe.words import plain, pretty_json
 
 _CODES = {"error": FAILED, "warning": WARNED}
 
@@ -93,7 +92,7 @@ def run(args: argparse.Namespace) -> int:
     if args.report:
         _write(args.report, checkup.debugger.report(format="html"))
     if args.json:
-        print(json.dumps(_facts(checkup), ensure_ascii=False, indent=2))
+        print(pretty_json(_facts(checkup)))
     else:
         _Page().show(checkup, options)
     return _CODES.get(checkup.worst, OK)

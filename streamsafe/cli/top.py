@@ -200,6 +200,8 @@ class Sheet:
                     justify="right" if ">" in name else "left",
                     no_wrap="*" not in name,
                     ratio=1 if "*" in name else None,
+                    # A long name must not push the figures out.
+                    max_width=None if "*" in name else 26 if narrow else 44,
                 )
 
     def row(self, *texts: str, style: str = "") -> None:

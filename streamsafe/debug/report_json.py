@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from streamsafe.debug.case import Case
 from streamsafe.debug.diagnosis import diagnose
 from streamsafe.debug.timeline import Mark, Step, Timeline, Try
+from streamsafe.observe.words import pretty_json
 
 VERSION = 1
 
 
 def report(case: Case) -> str:
     """The report's JSON text; times are seconds since the stream's start."""
-    return json.dumps(facts(case), ensure_ascii=False, indent=2, default=str)
+    return pretty_json(facts(case))
 
 
 def facts(case: Case) -> dict[str, Any]:

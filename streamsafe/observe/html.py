@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
 
-from streamsafe.observe.words import or_dash, rate, seconds, size, success
+from streamsafe.observe.words import or_dash, plain, rate, seconds, size, success
 
 #: Rows that are shown of each kind.
 MAX_ROWS = 10
@@ -125,4 +125,4 @@ def _clock(at: float) -> str:
 
 
 def _text(value: Any) -> str:
-    return html.escape(str(value))
+    return html.escape(plain(str(value)))

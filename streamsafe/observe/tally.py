@@ -28,6 +28,7 @@ from streamsafe.lifecycle import (
 from streamsafe.models import CONTENT_KINDS, Chunk, Completion, Seam, Usage
 from streamsafe.observe.figures import Figures
 from streamsafe.observe.sketch import Sketch
+from streamsafe.observe.words import plain
 
 #: Seconds of a stream's time after which its running sums are handed on: the width of the
 #: narrowest bucket of a window, so that nothing is counted a bucket too late.
@@ -35,6 +36,8 @@ HAND_ON_EVERY = 5.0
 #: The latest errors and seams of a stream that are kept, and the characters of a message.
 MAX_KEPT = 20
 MAX_MESSAGE = 500
+#: Characters of a model's name; the longest that vendors have are ARNs and paths of some 100.
+MAX_NAME = 200
 #: Characters to a token where the server gave no count, as OpenAI's own rule of thumb has it.
 CHARS_PER_TOKEN = 4
 
@@ -58,7 +61,7 @@ class Tally:
     def __init__(self, started: Started) -> None:
         self.stream_id = started.stream_id
         self.provider = started.provider
-        self.model = started.model
+        self.model = _name(started.model)
         self.at = self.last = started.at
         self.wall = started.wall
         self.due = started.at + HAND_ON_EVERY
@@ -183,8 +186,8 @@ class Tally:
         self._usage, self._chars, self._told = None, 0, 0
         if attempt.provider and attempt.provider != self.provider:
             # A fallback: what follows is on the other provider's account.
-            self.provider, self.model = attempt.provider, attempt.model
-        self.model = self.model or attempt.model
+            self.provider, self.model = attempt.provider, _name(attempt.model)
+        self.model = self.model or _name(attempt.model)
 
     def _retrying(self, record: Retrying, figures: Figures) -> None:
         self.status = "retrying"
@@ -332,6 +335,13 @@ def describe(error: BaseException) -> dict[str, Any]:
         "clock": getattr(error, "clock", None),
         "request_id": getattr(error, "request_id", None),
     }
+
+
+def _name(model: Optional[str]) -> Optional[str]:
+    """A model's name as labels and stores may have it: servers make them up, too."""
+    if model is None or (len(model) <= MAX_NAME and model.isprintable()):
+        return model
+    return plain(model[:MAX_NAME])
 
 
 def _chars(chunk: Chunk) -> int:

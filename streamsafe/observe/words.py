@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Callable, Optional, Union
+import json
+from typing import Any, Callable, Optional, Union
 
 Number = Union[int, float]
 
@@ -55,3 +56,10 @@ def success(figures: dict[str, object]) -> str:
 def plain(text: str) -> str:
     """Without control characters: what a server sends must not steer a terminal."""
     return "".join(char if char.isprintable() else " " for char in text)
+
+
+def pretty_json(value: Any) -> str:
+    """JSON for programs and people. Half a surrogate pair, which JSON may hold and no file can,
+    stands as the escape that it came as."""
+    text = json.dumps(value, ensure_ascii=False, indent=2, default=str)
+    return text.encode("utf-8", "backslashreplace").decode()

@@ -29,14 +29,14 @@ def monitor(where):
     made.close()
 
 
-def stream(monitor, stream_id, error=None, *, end=True):
+def stream(monitor, stream_id, error=None, *, end=True, model="gpt-4o-mini"):
     """A short stream that answered, failed, or is under way."""
     request = Request("POST", "https://api.example.com/v1", {}, {"stream": True})
     outcome = Outcome.FAILED if error else Outcome.COMPLETE
     attempt = Attempt(1, 0.0, 200, "req-1", outcome.value, error=error)
     whole = Completion("Hi", outcome=outcome)
     records = [
-        lifecycle.Started(stream_id, 1.0, 1.7e9, "openai", "gpt-4o-mini"),
+        lifecycle.Started(stream_id, 1.0, 1.7e9, "openai", model),
         lifecycle.AttemptStarted(stream_id, 1.0, 1, request),
         lifecycle.Opened(stream_id, 1.0, 1, 200, {}, "req-1", False),
         lifecycle.Chunks(stream_id, 1.25, b"x" * 50, 1, 0, [Chunk("text", "Hi")], 0.25, 0.0),
@@ -88,6 +88,13 @@ def test_a_narrow_terminal_shows_fewer_columns(capsys, monkeypatch, where, monit
     _, out = top(capsys, monkeypatch, where, columns=80)
     assert "st-on" in out and "retries" in out and "…" not in out
     assert max(map(len, out.splitlines())) <= 80
+
+
+def test_a_long_name_does_not_push_the_figures_out(capsys, monkeypatch, where, monitor):
+    stream(monitor, "a", model="projects/p/locations/l/publishers/x/models/" + "m" * 200)
+    _, out = top(capsys, monkeypatch, where, columns=80)
+    (row,) = [line for line in out.splitlines() if "projects/" in line]
+    assert "100 %" in row and "…" in row
 
 
 def test_more_streams_than_fit_are_counted(capsys, monkeypatch, where, monitor):

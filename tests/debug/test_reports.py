@@ -153,6 +153,14 @@ def test_what_servers_send_is_neither_markup_nor_control(server, debugger, run, 
     assert "\x1b" not in text and "\x07" not in text
 
 
+def test_half_a_surrogate_pair_can_be_written_and_stays_what_it_was(server, debugger, run):
+    server.expect(stream([event.replace(b"gpt-test", b"\\ud800") for event in EVENTS]))
+    run()
+    for form in ("text", "html", "json"):
+        debugger.report(format=form).encode()
+    assert json.loads(debugger.report(format="json"))["model"] == "\ud800"
+
+
 def test_a_notebook_shows_the_last_stream_and_says_so_when_there_is_none(server, debugger, run):
     assert "no stream yet" in debugger._repr_html_()
     server.expect(stream(EVENTS))

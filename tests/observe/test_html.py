@@ -66,6 +66,11 @@ def test_what_a_server_sent_stays_text(monitor, life):
     assert not shown.tags & {"script", "img"}
 
 
+def test_what_no_file_can_hold_is_left_out(monitor, life):
+    life(monitor).begin().fail(errors.ServerError("half a pair: \ud800"))
+    assert b"half a pair" in monitor._repr_html_().encode()
+
+
 def test_more_streams_than_fit_are_counted(monitor, life):
     for _ in range(12):
         life(monitor).begin()

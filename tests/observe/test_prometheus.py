@@ -74,7 +74,7 @@ def test_histograms_are_cumulative_and_end_with_all(monitor, scrape, life):
 
 def test_names_that_came_from_outside_are_escaped(monitor, scrape, life):
     life(monitor, model='a "model"\nof\\mine').begin()
-    assert of(scrape(), "streams_started_total", model='a "model"\nof\\mine') == 1
+    assert of(scrape(), "streams_started_total", model='a "model" of\\mine') == 1
 
 
 def test_an_empty_monitor_is_a_valid_page(scrape):

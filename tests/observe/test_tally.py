@@ -193,3 +193,9 @@ def test_the_memory_for_lost_streams_is_bounded(life, clock, monkeypatch):
         life(keeper).begin()
         clock.advance(2)
     assert len(keeper.tallies.lost) <= 3
+
+
+def test_a_model_s_odd_name_is_made_fit_for_labels_and_stores(keeper, life, clock):
+    life(keeper, model="a\x1fb\ud800c" + "d" * 1000).begin()
+    name = view(keeper, clock)["model"]
+    assert name.startswith("a b cddd") and len(name) == 200
