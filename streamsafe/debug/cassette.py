@@ -25,6 +25,9 @@ _KIND = "streamsafe cassette"
 #: Seconds of a recording, and since the epoch: until the year 5138.
 MAX_TIME = 1e11
 
+#: What the error says of a recording that was left, or stopped, before its exchange was over.
+ENDS_HERE = "the recording ends here: no more of the answer was read"
+
 
 class Step(NamedTuple):
     """A step of the transport; see ``lifecycle.Step``."""

@@ -201,7 +201,7 @@ def _broken(exchange: cassette.Exchange, pace: _Pace) -> StreamingError:
     if failed is None:
         if exchange.end is not None:
             pace.until(exchange.end.at)
-        return ConnectionDroppedError("the recording ends here: no more of the answer was read")
+        return ConnectionDroppedError(cassette.ENDS_HERE)
     pace.until(failed.at)
     facts = failed.facts
     if failed.error == "StreamTimeoutError" and {"clock", "limit", "elapsed"} <= set(facts):

@@ -6,6 +6,7 @@ import re
 from typing import NamedTuple
 
 from streamsafe.debug.case import Case
+from streamsafe.debug.cassette import ENDS_HERE
 from streamsafe.debug.finding import Rule, TryRule
 from streamsafe.debug.timeline import Fault, Try
 from streamsafe.observe.words import seconds
@@ -101,6 +102,13 @@ def _closed(one: Try, case: Case) -> list[str]:
     return [fault.message]
 
 
+def _recording_ends(one: Try, case: Case) -> list[str]:
+    fault = one.fault
+    if fault is None or fault.message != ENDS_HERE:
+        return []
+    return [f"{one.size:,} bytes were read of the answer"]
+
+
 def _tls_cut(one: Try, case: Case) -> list[str]:
     fault = one.fault
     if not one.https or fault is None or one.opened is None or fault.type not in _BROKEN:
@@ -146,6 +154,23 @@ def _same_age(case: Case) -> list[str]:
 
 
 RULES = (
+    Rule(
+        "recording-ends",
+        "note",
+        "The recording ends before the answer does",
+        "The program that was recorded left the stream or was stopped; no server and no proxy "
+        "broke it.",
+        "Record it again, up to its end, if the end is of interest.",
+        of_try=_recording_ends,
+        hides=(
+            "closed",
+            "idle-timeout",
+            "same-age",
+            "tls-truncation",
+            "cut-in-event",
+            "cut-in-utf8",
+        ),
+    ),
     Rule(
         "dns",
         "error",

@@ -40,7 +40,7 @@ STEPS: dict[str, tuple[str, ...]] = {
     "events": ("bad-json", "single-newline", "bom", "cr-only", "error-in-stream"),
     "finish": (
         "no-done", "no-finish", "ended-early", "cut-in-utf8", "cut-in-event", "tls-truncation",
-        "reset", "closed", "clock-total",
+        "reset", "closed", "clock-total", "recording-ends",
     ),
 }  # fmt: skip
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from streamsafe import RetryPolicy, StreamSession, Timeouts
+from streamsafe.debug import Recorder, Replay
 from streamsafe.debug.debugger import StreamDebugger
 from streamsafe.debug.diagnosis import RULES
 from streamsafe.debug.finding import SEVERITIES
@@ -177,6 +178,15 @@ def test_a_tls_connection_that_ends_inside_the_answer(debugger, monkeypatch, fra
             made.complete("Hi")
     assert "tls-truncation" in [finding.rule for finding in debugger.diagnose()]
     assert "TLSv1.3" in evidence(debugger, "tls-truncation")
+
+
+def test_a_recording_of_a_stream_that_was_left_accuses_nobody(server, debugger, found, tmp_path):
+    where = tmp_path / "left.jsonl"
+    server.expect(stream(EVENTS[:3], b"data: {", stall()))
+    with Recorder(where) as recorder:
+        found(transport=recorder, read=lambda answer: next(iter(answer)))
+    assert debugger.diagnose() == []
+    assert found(transport=Replay(where)) == ["recording-ends"]
 
 
 # -- what the api says -----------------------------------------------------------------------------
