@@ -99,12 +99,12 @@ def monitor():
     return StreamMonitor()
 
 
-def begin(stream_id, *observers):
+def begin(stream_id, *observers, model="gpt-4o-mini"):
     """A stream that is under way."""
     request = Request("POST", "https://api.example.com/v1", {}, {"stream": True})
     tell(
         observers,
-        lifecycle.Started(stream_id, 1.0, 1.7e9, "openai", "gpt-4o-mini"),
+        lifecycle.Started(stream_id, 1.0, 1.7e9, "openai", model),
         lifecycle.AttemptStarted(stream_id, 1.0, 1, request),
         lifecycle.Opened(stream_id, 1.5, 1, 200, {}, "req-1", False),
         lifecycle.Chunks(stream_id, 2.0, b"x" * 50, 1, 0, [Chunk("text", "Hi")], 0.5, 0.0),
@@ -289,6 +289,16 @@ def test_all_text_has_contrast(browser, site, monitor, scheme):
     browser.run("document.querySelectorAll('details').forEach(node => { node.open = true })")
     browser.wait_for("document.querySelectorAll('#series tbody tr').length === 20")
     assert browser.run(CONTRAST) == []
+
+
+def test_a_long_name_does_not_push_the_figures_out_of_sight(browser, site, monitor):
+    _, url = site(dashboard.app(monitor))
+    begin("st-" + "1" * 150, monitor, model="arn:aws:bedrock:" + "m" * 150)
+    browser.open(url)
+    browser.wait_for("!!document.querySelector('#groups tbody th')")
+    over = "(t => t.scrollWidth - t.clientWidth)(document.querySelector('{}').closest('.scroll'))"
+    assert browser.run(over.format("#groups tbody")) == 0
+    assert browser.run(over.format("#active tbody")) == 0
 
 
 @pytest.mark.parametrize("width", [320, 390, 820])
