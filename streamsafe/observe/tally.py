@@ -54,14 +54,17 @@ class Tally:
         "stream_id", "provider", "model", "at", "wall", "last", "due", "ended", "status", "outcome",
         "bytes", "events", "chunks", "heartbeats", "held", "first", "attempts", "retries", "stalls",
         "malformed", "seams", "errors", "error_count", "http_status", "request_id",
-        "finish_reason", "note", "_silence", "_fresh", "_chars", "_told", "_usage", "_spent",
-        "_gaps", "_gaps_taken", "_taken", "_ttft_taken",
+        "finish_reason", "note", "group", "_silence", "_fresh", "_chars", "_told", "_usage",
+        "_spent", "_gaps", "_gaps_taken", "_taken", "_ttft_taken",
     )  # fmt: skip
 
     def __init__(self, started: Started) -> None:
         self.stream_id = started.stream_id
         self.provider = started.provider
         self.model = _name(started.model)
+        #: The provider and model that its figures go to. Where no model was asked for it is
+        #: "unknown", though the answer names one: of what failed nobody does.
+        self.group = _group(self.provider, self.model)
         self.at = self.last = started.at
         self.wall = started.wall
         self.due = started.at + HAND_ON_EVERY
@@ -187,6 +190,7 @@ class Tally:
         if attempt.provider and attempt.provider != self.provider:
             # A fallback: what follows is on the other provider's account.
             self.provider, self.model = attempt.provider, _name(attempt.model)
+            self.group = _group(self.provider, self.model)
         self.model = self.model or _name(attempt.model)
 
     def _retrying(self, record: Retrying, figures: Figures) -> None:
@@ -228,7 +232,7 @@ class Tally:
         self.status, self.outcome = status, outcome
         self.ended = record.at
         self.finish_reason = completion.finish_reason
-        self.model = self.model or completion.model
+        self.model = self.model or _name(completion.model)
         if completion.usage_total is not None:
             self._spent, self._usage = completion.usage_total, None
             self._chars = self._told = 0
@@ -245,11 +249,6 @@ class Tally:
         figures.sketch("duration").add(record.at - self.at)
 
     # -- what it says ----------------------------------------------------------------------------
-
-    @property
-    def group(self) -> tuple[str, str]:
-        """The provider and model that its figures go to."""
-        return self.provider or "unknown", self.model or "unknown"
 
     @property
     def ttft(self) -> Optional[float]:
@@ -335,6 +334,10 @@ def describe(error: BaseException) -> dict[str, Any]:
         "clock": getattr(error, "clock", None),
         "request_id": getattr(error, "request_id", None),
     }
+
+
+def _group(provider: str, model: Optional[str]) -> tuple[str, str]:
+    return provider or "unknown", model or "unknown"
 
 
 def _name(model: Optional[str]) -> Optional[str]:

@@ -122,6 +122,19 @@ def test_figures_are_given_by_provider_and_by_model(monitor, life):
     assert set(report["by_model"]) == {"gpt-4o", "gpt-4o-mini", "unknown"}
 
 
+def test_where_no_model_was_asked_for_all_is_counted_in_one_place(monitor, life):
+    life(monitor, stream_id="well", model=None).begin().complete()
+    life(monitor, model=None).begin().fail()
+    answered = life(monitor, stream_id="named", model=None).begin()
+    answered.model = "what the server says"
+    answered.complete()
+    assert monitor.get_stream("named")["model"] == "what the server says"
+    by_model = monitor.get_health_report()["by_model"]
+    assert list(by_model) == ["unknown"]
+    assert by_model["unknown"]["total_streams"] == 3
+    assert by_model["unknown"]["success_rate"] == pytest.approx(2 / 3)
+
+
 def test_a_fallback_counts_for_the_provider_that_answered(monitor, life):
     stream = life(monitor, provider="openai", model="gpt-4o").begin().retry()
     stream.provider, stream.model = "anthropic", "claude"
