@@ -238,8 +238,9 @@ class StreamMonitor:
         ``malformed``.
 
         ``by_provider`` and ``by_model`` hold the same for each (of a stream with fallbacks, who
-        answered last; "unknown" where no model was asked for), ``windows`` for what happened within "1m", "5m" and "1h", there with
-        ``seconds`` and ``bytes_per_second``. ``alerts``: those that ring, as dicts.
+        answered last; "unknown" where no model was asked for), ``windows`` for what happened
+        within "1m", "5m" and "1h", there with ``seconds`` and ``bytes_per_second``. ``alerts``:
+        those that ring, as dicts.
         ``listener_faults``, ``processes``, and ``store_failure``: None, or why these are this
         process's figures alone.
         """
