@@ -398,7 +398,7 @@ def test_an_answer_of_which_memory_has_the_tail_alone_is_mended_from_all_of_it(
         prefix = prefix_of(request)
         return stream(events if prefix is None else openai_chat(long[len(prefix) :]))
 
-    server.expect(stream(events[:15_000], then=rst()))
+    server.expect(stream(events[:15_000], then=fin()))
     server.handle(answer)
     journal = SQLiteJournal(tmp_path / "j.db")
     where = {"sink": tmp_path / "a"} if kept == "sink" else {"journal": journal}
@@ -413,7 +413,7 @@ def test_an_answer_of_which_memory_has_the_tail_alone_is_mended_from_all_of_it(
 
 def test_what_no_model_has_room_for_is_not_read_again(server, tmp_path, monkeypatch):
     monkeypatch.setattr("streamsafe.run.RECALLED", 50_000)
-    server.expect(stream(openai_chat("word " * 20_000)[:15_000], then=rst()))
+    server.expect(stream(openai_chat("word " * 20_000)[:15_000], then=fin()))
     with pytest.raises(StreamingError) as raised:
         session(server).complete("Hi", keep="tail", sink=tmp_path / "a")
     assert raised.value.partial.text_chars == (tmp_path / "a.part").stat().st_size > 50_000
@@ -422,13 +422,13 @@ def test_what_no_model_has_room_for_is_not_read_again(server, tmp_path, monkeypa
 def test_where_the_beginning_is_nowhere_no_exact_continuation_is_claimed(server):
     long = "word " * 20_000
     events, pieces = openai_chat(long), []
-    server.expect(stream(events[:15_000], then=rst()), stream(events))
+    server.expect(stream(events[:15_000], then=fin()), stream(events))
     with pytest.raises(StreamingError) as raised:
         session(server).complete("Hi", keep="tail", sink=pieces.append)
     assert raised.value.partial.text_chars == len("".join(pieces)) > len(raised.value.partial.text)
     again = session(server, "openai", resume="restart").stream("Hi", keep="tail")
     server.reset()
-    server.expect(stream(events[:15_000], then=rst()), stream(events))
+    server.expect(stream(events[:15_000], then=fin()), stream(events))
     text = text_of(again)
     assert text == long and again.completion.text_chars == len(long)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import threading
 
 import pytest
@@ -49,7 +50,7 @@ def test_the_first_token_and_the_finish_stand_in_the_report_with_what_each_read_
     lines = debugger.report().splitlines()
     assert any(line.endswith(" s  first token") for line in lines)
     assert any(line.endswith(" s  finish reason 'stop'") for line in lines)
-    assert any("1 event, 4 characters; waited" in line for line in lines)
+    assert any(re.search(r"\b\d events?, 4 characters; waited", line) for line in lines)
 
 
 @pytest.mark.parametrize(
