@@ -156,6 +156,7 @@ def test_the_demo_shows_every_fault_and_proves_the_answer(capsys):
     assert "\x1b[" not in out  # no colours where nobody sees them
 
 
+@pytest.mark.slow
 def test_the_demo_goes_past_the_proxies_of_the_environment(monkeypatch, capsys):
     for name in ("http_proxy", "all_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
@@ -168,8 +169,15 @@ def test_an_output_that_is_closed_is_written_to_by_nobody(server, monkeypatch, c
         monkeypatch.setattr(sys, name, None)
     server.expect(reply(503, headers={"Retry-After": "0"}), stream(openai_chat(TEXT)))
     assert main(["chat", "-m", "m", "Hi"]) == 0
-    assert main(["demo", "--fast"]) == 0
     for name in closed:
+        getattr(sys, name).close()
+
+
+def test_the_demo_does_without_either(monkeypatch):
+    for name in ("stdout", "stderr"):
+        monkeypatch.setattr(sys, name, None)
+    assert main(["demo", "--fast"]) == 0
+    for name in ("stdout", "stderr"):
         getattr(sys, name).close()
 
 
