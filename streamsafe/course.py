@@ -26,8 +26,9 @@ from streamsafe.models import Completion
 from streamsafe.setup import Route, Setup
 
 #: A server that has let the events go is asked whether the answer is done after 1 s, 2 s, 4 s ...
-#: and then every 15 s: OpenAI's own example polls every 2 s, and an attempt is an attempt.
-POLL_BASE, POLL_CAP = 1.0, 15.0
+#: and then every 15 s (OpenAI's own example polls every 2 s), for an hour: a deep research takes
+#: half of one.
+POLL_BASE, POLL_CAP, POLL_LONGEST = 1.0, 15.0, 3600.0
 
 #: Rungs of what the server keeps of one answer.
 KEPT = ("cursor", "poll")
@@ -53,6 +54,8 @@ class Course:
         self.made = self._before = made
         self._failures = 0
         self._polls = 0
+        self._polled = 0.0  # seconds that were waited between them
+        self._undone = 0  # attempts that found the server still at it: no policy's either
         self._lapsed: set[str] = set()  # rungs that the server has let go, for this answer alone
         self._part: Optional[resume.Plan] = None  # of an answer of several, that asked for now
         self._part_begins = 0
@@ -65,7 +68,7 @@ class Course:
 
     @property
     def _own(self) -> int:
-        return self.made - self._before
+        return self.made - self._before - self._undone
 
     @property
     def keys(self) -> list[str]:
@@ -81,7 +84,7 @@ class Course:
         self.made += 1
         if self.plan.how not in KEPT:
             self._lapsed.clear()  # the server begins, and keeps, an answer anew
-            self._polls = 0
+            self._polls, self._polled = 0, 0.0
 
     def progress(self) -> None:
         """Content came that the program did not have."""
@@ -127,6 +130,8 @@ class Course:
         wait = min(POLL_CAP, POLL_BASE * 2**self._polls)
         if self._may_ask_again(error, wait, deadline):
             self._polls += 1
+            self._polled += wait
+            self._undone += 1
             return routes, plan, Decision(True, wait, "the server is still at it")
         self._failures += 1
         decision = Decision(False, 0.0, plan.refusal)
@@ -178,7 +183,7 @@ class Course:
         if self.plan.how != "poll" or not isinstance(error, IncompleteStreamError):
             return False
         left = deadline.remaining()
-        return self._own < self._setup.retry.max_attempts and (left is None or wait < left)
+        return self._polled + wait <= POLL_LONGEST and (left is None or wait < left)
 
     def _may_fall_back(self, error: StreamingError, received: Received) -> bool:
         if isinstance(error, (LimitExceededError, ConfigurationError)):

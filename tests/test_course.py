@@ -129,12 +129,25 @@ def test_what_the_server_has_let_go_is_forgotten_with_the_answer():
 
 
 def test_an_answer_that_is_not_done_is_asked_for_later_and_later():
-    made = course(Fake(cursor="seq", cannot=["cursor"]), max_attempts=9, max_retries=0)
+    made = course(Fake(cursor="seq", cannot=["cursor"]), max_attempts=1, max_retries=0)
     made.plan = made.plan._replace(how="poll")
     error = IncompleteStreamError("in progress")
     waits = [after(made, error, "Owls").delay for _ in range(6)]
     assert waits == [1, 2, 4, 8, POLL_CAP, POLL_CAP]
     assert not after(made, error, "Owls", left=10.0).retry  # the total would be over before
+
+
+def test_an_answer_that_is_not_done_is_asked_for_no_longer_than_an_hour():
+    made = course(Fake(cursor="seq", cannot=["cursor"]), max_attempts=2, max_retries=0)
+    made.plan = made.plan._replace(how="poll")
+    waited = 0.0
+    while True:
+        made.begins()
+        decision = after(made, IncompleteStreamError("in progress"), "Owls")
+        if not decision.retry:
+            break
+        waited += decision.delay
+    assert 3600 - POLL_CAP < waited <= 3600
 
 
 def test_a_failure_that_the_server_keeps_is_not_taken_up_again():
