@@ -14,7 +14,7 @@ import os
 import select
 import socket
 import threading
-from typing import Callable, Optional
+from typing import Any, Callable, Optional
 
 
 class Scope:
@@ -26,16 +26,19 @@ class Scope:
     body looks like a clean end.
     """
 
-    __slots__ = ("cause", "_lock", "_fd", "_wake", "_callback", "_process")
+    __slots__ = ("cause", "_lock", "_fd", "_socket", "_wake", "_callback", "_process")
 
     def __init__(self) -> None:
         self.cause: Optional[BaseException] = None
-        # Guards cause, _fd, _wake and _callback. Reentrant: a signal's handler that cancels runs
-        # on the reading thread, wherever that is.
+        # Guards cause, _fd, _socket, _wake and _callback. Reentrant: a signal's handler that
+        # cancels runs on the reading thread, wherever that is.
         self._lock = threading.RLock()
         # The duplicate is kept as an int: a socket object made from it would, under
         # socket.setdefaulttimeout(), flip O_NONBLOCK on the description that the reader uses.
         self._fd: Optional[int] = None
+        # Of a stream that is garbage in a cycle the collector would close the socket first, with a
+        # ResourceWarning, were it not held by whom the watchdog knows.
+        self._socket: Any = None
         self._wake: Optional[threading.Event] = None
         self._callback: Optional[Callable[[], None]] = None
         # A forked child has a copy of all streams, and drops it: the connection is its parent's.
@@ -46,6 +49,7 @@ class Scope:
         fd = os.dup(sock.fileno())
         with self._lock:
             old, self._fd = self._fd, fd
+            self._socket = sock
             if self.cause is not None:
                 self._shut(fd)
         if old is not None:
@@ -55,6 +59,7 @@ class Scope:
         """Let go, before the connection becomes visible to others; harmless when not attached."""
         with self._lock:
             fd, self._fd = self._fd, None
+            self._socket = None
         if fd is not None:
             os.close(fd)
 
@@ -62,6 +67,7 @@ class Scope:
         """Shut the connection down and let go: for the reading thread, which is done with it."""
         with self._lock:
             fd, self._fd = self._fd, None
+            self._socket = None
         if fd is not None:
             self._shut(fd)
             os.close(fd)

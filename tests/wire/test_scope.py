@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import socket
 import threading
+import weakref
 from collections.abc import Iterator
 from typing import Any
 
@@ -39,6 +41,24 @@ def test_a_blocked_reader_wakes_and_finds_the_cause(pair: Any, scope: Scope) -> 
     assert pair[0].recv(1) == b""
     assert scope.cause is CAUSE
     aborting.join()
+
+
+@pytest.mark.parametrize("let_go", [Scope.detach, Scope.cut])
+def test_what_it_has_hold_of_outlives_a_stream_that_is_garbage(scope: Scope, let_go: Any) -> None:
+    """Else the collector may close the socket before the stream does, and Python warns."""
+    ours, theirs = socket.socketpair()
+    held = weakref.ref(ours)
+    scope.attach(ours)
+    del ours
+    gc.collect()
+    still_there = held()
+    assert still_there is not None
+    let_go(scope)
+    for one in (still_there, theirs):
+        one.close()
+    del still_there, one
+    gc.collect()
+    assert held() is None
 
 
 def test_the_other_side_is_told(pair: Any, scope: Scope) -> None:
