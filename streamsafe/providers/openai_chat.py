@@ -43,8 +43,12 @@ class OpenAIChat(Service):
 
     def decoder(self, call: Call) -> Decoder:
         """A decoder that waits for as many choices as were asked for."""
+        return ChatDecoder(self.choices(call), self.preset.reasoning)
+
+    def choices(self, call: Call) -> int:
+        """How many choices are asked for."""
         asked = {**(call.body or {}), **call.parameters}.get("n")
-        return ChatDecoder(asked if isinstance(asked, int) else 1, self.preset.reasoning)
+        return asked if isinstance(asked, int) else 1
 
     def said(self, call: Call) -> dict[str, Any]:
         """What the messages are in the body."""

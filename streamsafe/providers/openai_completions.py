@@ -12,8 +12,6 @@ from typing import Any
 from streamsafe.errors import ConfigurationError
 from streamsafe.models import Call, Completion
 from streamsafe.providers import parts
-from streamsafe.providers.base import Decoder
-from streamsafe.providers.chat_events import ChatDecoder
 from streamsafe.providers.openai_chat import OpenAIChat
 from streamsafe.providers.service import behind_prompt, extended
 
@@ -25,10 +23,9 @@ class OpenAICompletions(OpenAIChat):
         """The body, its prompt with the partial text behind it where there is one."""
         return extended(super().body(call), call)
 
-    def decoder(self, call: Call) -> Decoder:
-        """A decoder that waits for as many choices as prompts and ``n`` make."""
-        asked = {**(call.body or {}), **call.parameters}
-        return ChatDecoder(_prompts(asked) * (asked["n"] if isinstance(asked.get("n"), int) else 1))
+    def choices(self, call: Call) -> int:
+        """As many as prompts and ``n`` make."""
+        return _prompts({**(call.body or {}), **call.parameters}) * super().choices(call)
 
     def prefilled(self, call: Call, text: str, partial: Completion) -> Call:
         """The same prompt with the partial text behind it."""

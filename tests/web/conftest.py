@@ -1,6 +1,7 @@
 """What the tests of the web share: a model's server, sessions that ask it, and events read back."""
 
 import contextlib
+import http.client
 import json
 import os
 import shutil
@@ -95,6 +96,51 @@ def reading():
     yield Reading
     for each in started:
         each.join()
+
+
+# -- a browser -------------------------------------------------------------------------------------
+
+
+#: Seconds that an answer may keep a browser waiting.
+PATIENCE = 20.0
+
+
+class Browser:
+    """Asks for an answer and reads it as it comes."""
+
+    def __init__(self, port, path, **headers):
+        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
+        names = {name.replace("_", "-"): value for name, value in headers.items()}
+        self._connection.request("GET", path, headers={"Accept-Encoding": "gzip", **names})
+        self.response = self._connection.getresponse()
+        self.body = b""
+
+    def read_until(self, words):
+        while words not in self.body:
+            piece = self.response.read1()
+            assert piece, self.body
+            self.body += piece
+        return self.body
+
+    def read(self):
+        self.body += self.response.read()
+        return self.body
+
+    def leave(self):
+        self.response.close()
+        self._connection.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        self.leave()
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """Asks for a path of a port: it reads the answer as it comes."""
+    return Browser
 
 
 # -- other processes -------------------------------------------------------------------------------

@@ -1,6 +1,5 @@
 """One process reads the answer, another serves the browser, a Redis between them; either dies."""
 
-import http.client
 import json
 import os
 import subprocess
@@ -61,33 +60,15 @@ def site(serve, model, redis):
     return serving
 
 
-class Browser:
-    """Reads "river" behind what it has seen."""
+@pytest.fixture
+def browse(browser):
+    """Reads "river" behind what was seen of it."""
 
-    def __init__(self, port, seen=()):
-        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
-        headers = {"Last-Event-ID": seen[-1].id} if seen else {}
-        self._connection.request("GET", "/read/river", headers=headers)
-        self.response = self._connection.getresponse()
-        self.body = b""
+    def ask(port, seen=()):
+        headers = {"Last_Event_ID": seen[-1].id} if seen else {}
+        return browser(port, "/read/river", **headers)
 
-    def read_until(self, words):
-        while words not in self.body:
-            piece = self.response.read1()
-            assert piece, self.body
-            self.body += piece
-        return self.body
-
-    def read(self):
-        self.body += self.response.read()
-        return self.body
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *exc):
-        self.response.close()
-        self._connection.close()
+    return ask
 
 
 def test_a_redis_that_goes_away_and_comes_back_is_waited_for(
@@ -128,11 +109,13 @@ def text_of(events):
     return "".join(json.loads(event.data)["text"] for event in events if event.event == "text")
 
 
-def test_an_answer_is_shown_while_another_process_reads_it(model, producer, site, read_events):
+def test_an_answer_is_shown_while_another_process_reads_it(
+    model, producer, site, read_events, browse
+):
     rest = threading.Event()
     model.expect(stream(EVENTS[:4], wait(rest), EVENTS[4:]))
     model.wait_for_request(timeout=20)
-    with site() as port, Browser(port) as browser:
+    with site() as port, browse(port) as browser:
         browser.read_until(b" do")
         browser.read_until(b": \n\n")
         rest.set()
@@ -142,27 +125,27 @@ def test_an_answer_is_shown_while_another_process_reads_it(model, producer, site
 
 
 def test_the_server_of_the_browser_is_killed_and_another_goes_on(
-    model, producer, site, read_events
+    model, producer, site, read_events, browse
 ):
     rest = threading.Event()
     model.expect(stream(EVENTS[:4], wait(rest), EVENTS[4:]))
     model.wait_for_request(timeout=20)
-    with site() as port, Browser(port) as browser:
+    with site() as port, browse(port) as browser:
         seen = read_events(browser.read_until(b" do"))
     rest.set()
     assert producer.wait(20) == 0  # it does not depend on who shows what it reads
-    with site() as port, Browser(port, seen) as browser:
+    with site() as port, browse(port, seen) as browser:
         events = read_events(browser.read())
     assert json.loads(events[0].data)["after"] == int(seen[-1].id)
     assert text_of(seen + events) == TEXT
 
 
 def test_the_process_that_reads_is_killed_and_the_server_takes_the_answer_over(
-    model, producer, site, read_events
+    model, producer, site, read_events, browse
 ):
     model.expect(stream(EVENTS[:4], then=stall()), stream(EVENTS))
     model.wait_for_request(timeout=20)
-    with site() as port, Browser(port) as browser, Browser(port) as other:
+    with site() as port, browse(port) as browser, browse(port) as other:
         other.read_until(b" do")
         browser.read_until(b" do")
         producer.kill()

@@ -50,44 +50,12 @@ def site(request, upstream, serve, tmp_path_factory):
         yield port
 
 
-class Browser:
-    """Asks for an answer and reads it as it comes."""
-
-    def __init__(self, port, path, **headers):
-        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
-        names = {name.replace("_", "-"): value for name, value in headers.items()}
-        self._connection.request("GET", path, headers={"Accept-Encoding": "gzip", **names})
-        self.response = self._connection.getresponse()
-        self.body = b""
-
-    def read_until(self, words):
-        while words not in self.body:
-            piece = self.response.read1()
-            assert piece, self.body
-            self.body += piece
-        return self.body
-
-    def read(self):
-        self.body += self.response.read()
-        return self.body
-
-    def leave(self):
-        self.response.close()
-        self._connection.close()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *exc):
-        self.leave()
-
-
 @pytest.fixture
-def browse(site, upstream):
+def browse(browser, site, upstream):
     upstream.reset()
 
     def ask(path, **headers):
-        return Browser(site, path, **headers)
+        return browser(site, path, **headers)
 
     yield ask
     upstream.assert_nothing_more()
