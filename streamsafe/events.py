@@ -254,8 +254,7 @@ class _State:
                 for chunk in chunks:
                     self._failures = 0
                     if isinstance(chunk.raw, ServerSentEvent):
-                        restated = attempt.framer is not None and attempt.framer.has_ids
-                        if seen and _again(chunk.raw, asked, seen, restated):
+                        if seen and _again(chunk.raw, asked, seen, attempt):
                             continue
                         self._note(chunk.raw)
                     yield chunk.raw
@@ -327,9 +326,10 @@ def _key(event: ServerSentEvent) -> int:
     return hash(event[:3])
 
 
-def _again(event: ServerSentEvent, asked: str, seen: Counter[int], restated: bool) -> bool:
+def _again(event: ServerSentEvent, asked: str, seen: Counter[int], attempt: Attempt) -> bool:
     """Whether the event was handed out before, each of the ``seen`` once. One that has the id
-    ``asked`` for, in a body that has ``restated`` none, is new and says nothing of the others."""
+    ``asked`` for, in a body that has restated none, is new and says nothing of the others."""
+    restated = attempt.framer is not None and attempt.framer.has_ids
     if (restated or event.id != asked) and seen[_key(event)] > 0:
         seen[_key(event)] -= 1
         return True
