@@ -11,6 +11,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Optional
 
+from streamsafe.engine.accumulator import has_tail_alone
 from streamsafe.errors import StorageError
 from streamsafe.journal.base import Journal
 from streamsafe.journal.sink import Sink
@@ -18,6 +19,10 @@ from streamsafe.models import Attempt, Call, Chunk, Completion
 from streamsafe.notices import ProgramError
 
 logger = logging.getLogger("streamsafe")
+
+#: A longer answer is not read again to be gone on with, in characters: no model has room for it as
+#: a prefix (a million tokens are some four million characters), and memory is to stay flat.
+RECALLED = 16_000_000
 
 
 class Keeper:
@@ -74,8 +79,17 @@ class Keeper:
             sink = self._sink
             self._try(lambda: sink.write(chunks))
 
-    def whole(self) -> Optional[str]:
-        """All of the text that was kept so far; None if there is nowhere to read it from."""
+    def recalled(self, partial: Completion) -> Completion:
+        """With the whole text, where there is more of it than in memory and it can be read."""
+        if not has_tail_alone(partial) or partial.text_chars > RECALLED:
+            return partial
+        text = self._whole()
+        if text is None or len(text) != partial.text_chars:
+            return partial
+        first = partial.choices[0]._replace(text=text)
+        return partial.replace(text=text, choices=(first, *partial.choices[1:]))
+
+    def _whole(self) -> Optional[str]:
         try:
             if self._journal is not None:
                 return self._journal.transcript(self._stream_id)

@@ -1,31 +1,26 @@
 """Run: the life of one stream, over as many attempts as it takes.
 
-Here lives THE loop over attempts, the total deadline and the verdict. What an attempt does is in
-``engine.attempt``; what is asked for next, and of whom, is the ``course``'s; what the program holds
-in its hands is ``stream.Stream``.
+Here lives THE loop over attempts, the total deadline and the end. What an attempt does is in
+``engine.attempt``; what is asked for next, and of whom, is the ``course``'s; what has come so far
+is the ``ledger``'s; what the program holds in its hands is ``stream.Stream``.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Generator, Iterator, Mapping
-from typing import Any, Optional
+from collections.abc import Generator, Iterator
+from typing import Optional
 
 from streamsafe.course import Course, Received
 from streamsafe.engine import forks, watchdog
-from streamsafe.engine.accumulator import FOLD, Accumulator, estimate_usage, has_tail_alone
+from streamsafe.engine.accumulator import FOLD
 from streamsafe.engine.attempt import Attempt, Terms
 from streamsafe.engine.joint import Joint
 from streamsafe.engine.rhythm import Rhythm
 from streamsafe.engine.timing import Deadline
-from streamsafe.errors import (
-    LimitExceededError,
-    ResumeError,
-    StreamCancelledError,
-    StreamingError,
-)
-from streamsafe.journal.base import Saved
+from streamsafe.errors import ResumeError, StreamCancelledError, StreamingError
 from streamsafe.keeper import Keeper
+from streamsafe.ledger import Ledger
 from streamsafe.lifecycle import (
     AttemptEnded,
     Cancelled,
@@ -36,31 +31,12 @@ from streamsafe.lifecycle import (
     Started,
 )
 from streamsafe.models import Attempt as AttemptRecord
-from streamsafe.models import (
-    CONTENT_KINDS,
-    Call,
-    Chunk,
-    Completion,
-    Outcome,
-    Seam,
-    Timings,
-    Usage,
-)
+from streamsafe.models import CONTENT_KINDS, Chunk, Completion, Outcome
 from streamsafe.notices import Notices, ProgramError
 from streamsafe.setup import Route, Setup
 
 #: How often a cancel token of the program's own kind is looked at, in seconds.
 TOKEN_LOOK = 0.1
-
-#: A longer answer is not read again to be gone on with, in characters: no model has room for it as
-#: a prefix (a million tokens are some four million characters), and memory is to stay flat.
-RECALLED = 16_000_000
-
-_OUTCOMES = {
-    "length": Outcome.TRUNCATED,
-    "content_filter": Outcome.FILTERED,
-    "refusal": Outcome.FILTERED,
-}
 
 
 class Run:
@@ -75,10 +51,9 @@ class Run:
         self.status = "pending"
         self.error: Optional[BaseException] = None
         self.final: Optional[Completion] = None
-        self.records: list[AttemptRecord] = []
         self.cancelled: Optional[StreamCancelledError] = None
-        # Guards cancelled, _attempt and final against each other: an attempt that begins
-        # while a cancel comes must not be missed by it.
+        # Guards cancelled, final and the ledger's attempt against each other: an attempt that
+        # begins while a cancel comes must not be missed by it.
         # Reentrant: a signal's handler may cancel wherever the reader is.
         self._lock = threading.RLock()
         self._wake = threading.Event()
@@ -87,33 +62,14 @@ class Run:
         )
         claimed = setup.saved is not None and setup.saved.completion is None
         self._keeper = Keeper(setup.stream_id, setup.journal, setup.sink, claimed)
-        self._accumulator = Accumulator(setup.keep)
-        # Guards what the accumulator folds, which whoever asks for the completion does, too.
-        self._folding = threading.RLock()
-        self._rhythm: Optional[Rhythm] = None
         self._deadline = Deadline(None, setup.clock)
         self._course = Course(setup, 0 if setup.saved is None else setup.saved.attempts)
-        self._state: Mapping[str, Any] = {}
-        self._attempt: Optional[Attempt] = None
-        self._recorded = True
-        self._chars_before = 0
+        self.ledger = Ledger(setup, self._course)
         self._waited = 0.0
-        self._malformed = 0
-        self._seams: list[Seam] = []
-        self._spent: Optional[Usage] = None
         if setup.saved is not None:
-            self._restore(setup.saved)
-
-    def _restore(self, saved: Saved) -> None:
-        """Begin where a journal says that another process was."""
-        for chunk in saved.chunks:
-            self._accumulator.add(chunk)
-        self._state = saved.state
-        self.records = list(saved.records)
-        for record in saved.records:
-            self._spent = _sum(self._spent, record.usage)
-        if saved.completion is not None:
-            self.final, self.status = saved.completion, "complete"
+            self.ledger.restore(setup.saved)
+            if setup.saved.completion is not None:
+                self.final, self.status = setup.saved.completion, "complete"
 
     # -- from any thread ---------------------------------------------------------------------
 
@@ -123,7 +79,7 @@ class Run:
             if self.cancelled is not None or self.final is not None:
                 return
             self.cancelled = StreamCancelledError(reason)
-            attempt, begun = self._attempt, self.status != "pending"
+            attempt, begun = self.ledger.attempt, self.status != "pending"
         self._wake.set()
         if attempt is not None:
             attempt.scope.abort(self.cancelled)
@@ -132,53 +88,19 @@ class Run:
 
     def forked(self) -> None:
         """In a forked child: the stream is the parent's, and a lock may be held by nobody."""
-        self._lock, self._folding = threading.RLock(), threading.RLock()
-        self._wake = threading.Event()
+        self._lock, self._wake = threading.RLock(), threading.Event()
+        self.ledger.forked()
         if self.cancelled is None and self.final is None:
             self.cancelled = StreamCancelledError(forks.REASON)
 
     def _fail(self, error: ProgramError) -> None:
-        attempt = self._attempt
+        attempt = self.ledger.attempt
         if attempt is not None:
             attempt.scope.abort(error)
 
-    def completion(self, outcome: Outcome = Outcome.PENDING) -> Completion:
+    def completion(self) -> Completion:
         """What has been delivered so far, or the final completion."""
-        if self.final is not None:
-            return self.final
-        usage, timings = self._usage(), Timings()
-        if self._rhythm is not None:
-            timings = self._rhythm.timings(self.setup.clock.now(), usage)
-        decoder = self._attempt.decoder if self._attempt is not None else None
-        with self._folding:
-            completion = self._accumulator.completion(
-                outcome=outcome,
-                usage=usage,
-                usage_total=self._spent if self._recorded else _sum(self._spent, usage),
-                model=(decoder and decoder.model) or self._course.route.model,
-                id=decoder and decoder.id,
-                provider=self._course.route.provider.name,
-                provider_state=self._state if decoder is None else decoder.state,
-                seams=tuple(self._seams),
-                attempts=tuple(self.records),
-                timings=timings,
-                stream_id=self.setup.stream_id,
-                malformed=self._malformed,
-            )
-        message = decoder.message(completion) if decoder is not None else None
-        return completion if message is None else completion.replace(message=message)
-
-    def _usage(self) -> Optional[Usage]:
-        """What the current attempt cost: as the server says, else a guess from the lengths."""
-        if self._accumulator.usage is not None:
-            return self._accumulator.usage
-        attempt, joint = self._attempt, self._course.plan.joint
-        if attempt is None or attempt.status is None or attempt.status >= 300:
-            return None  # a request that was refused costs nothing
-        written = self._written() - self._chars_before
-        if joint is not None:
-            written += joint.discarded
-        return estimate_usage(_chars(self._course.plan.call), written) if written > 0 else None
+        return self.final or self.ledger.completion(Outcome.PENDING)
 
     # -- the generator's body, on the reading thread -------------------------------------------
 
@@ -215,7 +137,7 @@ class Run:
                 raise self.cancelled
             self.status = "streaming"
         forks.reads(self)
-        self._rhythm = Rhythm(setup.clock.now())
+        self.ledger.rhythm = Rhythm(setup.clock.now())
         self._deadline = Deadline(setup.timeouts.total, setup.clock)
         if setup.cancel is not None:
             watchdog.watch(watchdog.now(), self._look_at_token)
@@ -229,18 +151,8 @@ class Run:
 
     def _attempts(self) -> Iterator[Chunk]:
         """THE loop: an attempt, its failure, the decision, the wait, and the next."""
-        if self.setup.saved is not None:
-            if all(choice.finish_reason for choice in self._accumulator.choices()):
-                # The process died between the answer's end and the journal's.
-                self._keeper.finish()
-                self._complete(self._outcome())
-                return
-            self._course.resumed(self._received(self.completion()))
-            refusal = self._course.plan.refusal
-            if refusal:
-                raise ResumeError(
-                    f"stream {self.setup.stream_id!r} can't be gone on with: {refusal}"
-                )
+        if self.setup.saved is not None and not self._goes_on():
+            return
         while True:
             attempt = self._new_attempt()
             try:
@@ -260,11 +172,24 @@ class Run:
                 break
             self._record("complete")
             self._waited = 0.0
-            self._course.follow(attempt.decoder.continuation, self._written())
-        verdict = self._outcome()
+            self._course.follow(attempt.decoder.continuation, self.ledger.written())
+        verdict = self.ledger.verdict()
         self._record(verdict.value)
         self._keeper.finish()
         self._complete(verdict)
+
+    def _goes_on(self) -> bool:
+        """Plan to go on with what a journal has; False if that is all."""
+        if all(choice.finish_reason for choice in self.ledger.answer.choices()):
+            # The process died between the answer's end and the journal's.
+            self._keeper.finish()
+            self._complete(self.ledger.verdict())
+            return False
+        self._course.resumed(self._received(self.completion()))
+        refusal = self._course.plan.refusal
+        if refusal:
+            raise ResumeError(f"stream {self.setup.stream_id!r} can't be gone on with: {refusal}")
+        return True
 
     def _new_attempt(self) -> Attempt:
         route, call = self._course.route, self._course.plan.call
@@ -277,11 +202,8 @@ class Run:
             self._waited,
         )
         self._course.begins()
-        self._accumulator.usage = None
-        self._chars_before = self._written()
-        self._recorded = False
         with self._lock:
-            self._attempt = attempt
+            self.ledger.begins(attempt)
             cancelled = self.cancelled
         if cancelled is not None:
             raise cancelled
@@ -306,7 +228,8 @@ class Run:
 
     def _one(self, attempt: Attempt) -> Iterator[Chunk]:
         """One attempt's chunks: joined, gathered, told, handed out. The hot loop."""
-        rhythm, accumulator, keeper = self._rhythm, self._accumulator, self._keeper
+        ledger, keeper, rhythm = self.ledger, self._keeper, self.ledger.rhythm
+        accumulator = ledger.answer
         on_token, limit = self.setup.callbacks.on_token, self.setup.limits.max_text_chars
         text, joint = accumulator.first_text, self._course.plan.joint
         add, pieces = text.add, text.pieces
@@ -326,28 +249,16 @@ class Run:
                     if chunk[0] == "restart":
                         text = accumulator.first_text
                         add, pieces = text.add, text.pieces
-                        self._chars_before = joint.kept if joint is not None else 0
+                        ledger.restarted(joint.kept if joint is not None else 0)
                 if on_token is not None and chunk[1]:
                     self._notices.call(on_token, chunk[1])
                 yield chunk
                 if self.cancelled is not None:
                     raise self.cancelled
             if len(pieces) >= FOLD or chunks[-1:] and chunks[-1][0] != "text":
-                with self._folding:
-                    accumulator.fold()
+                ledger.fold()
             if limit is not None:
-                self._check_length(limit)
-
-    def _check_length(self, limit: int) -> None:
-        with self._folding:
-            chars = self._accumulator.text_chars
-        if chars > limit:
-            raise LimitExceededError("max_text_chars", chars, limit, "the text")
-
-    def _written(self) -> int:
-        """Characters of all that the model wrote and the program was given."""
-        with self._folding:
-            return self._accumulator.output_chars()
+                ledger.check_length(limit)
 
     def _joined(self, attempt: Attempt, joint: Joint) -> Iterator[list[Chunk]]:
         """The attempt's lists as the program is to see them; what it had is no progress."""
@@ -362,8 +273,7 @@ class Run:
             self._note_seam(joint)
 
     def _note_seam(self, joint: Joint) -> None:
-        if joint.seam is not None and joint.seam not in self._seams:
-            self._seams.append(joint.seam)
+        if self.ledger.joins(joint.seam):
             self._notices.tell(Resumed, joint.seam)
 
     # -- after an attempt ------------------------------------------------------------------------
@@ -386,16 +296,10 @@ class Run:
         self._wait(decision.delay)
 
     def _received(self, partial: Completion) -> Received:
-        """For the next plan: with the whole text, where there is more of it than in memory."""
-        wanted = self.setup.resume != "never" and partial.text_chars <= RECALLED
-        if wanted and has_tail_alone(partial):
-            text = self._keeper.whole()
-            if text is not None and len(text) == partial.text_chars:
-                partial = partial.replace(
-                    text=text,
-                    choices=(partial.choices[0]._replace(text=text), *partial.choices[1:]),
-                )
-        return Received(partial, self._accumulator.has_content, self._written())
+        """For the next plan."""
+        if self.setup.resume != "never":
+            partial = self._keeper.recalled(partial)
+        return Received(partial, self.ledger.answer.has_content, self.ledger.written())
 
     def _wait(self, seconds: float) -> None:
         self.status = "retrying"
@@ -407,29 +311,12 @@ class Run:
         self._waited = self.setup.clock.now() - began
 
     def _record(self, outcome: str, error: Optional[BaseException] = None) -> AttemptRecord:
-        attempt, joint, usage = self._attempt, self._course.plan.joint, self._usage()
-        assert attempt is not None  # there is one whenever an attempt has ended
-        record = attempt.record(
-            outcome,
-            error,
-            model=attempt.decoder.model or self._course.route.model,
-            usage=usage,
-            discarded=joint.discarded if joint is not None else 0,
-        )
-        if self._rhythm is not None:
-            self._rhythm.attempt_over(attempt.held)
-        self.records.append(record)
-        self._spent, self._recorded = _sum(self._spent, usage), True
-        self._keeper.attempt(record, attempt.decoder.state)
+        record = self.ledger.ended(outcome, error)
+        self._keeper.attempt(record, self.ledger.state)
         self._notices.tell(AttemptEnded, record)
         return record
 
     # -- ends ----------------------------------------------------------------------------------
-
-    def _outcome(self) -> Outcome:
-        """The verdict of an answer that the API calls ended."""
-        reason = self._accumulator.choices()[0].finish_reason
-        return _OUTCOMES.get(reason or "", Outcome.COMPLETE)
 
     def _complete(self, outcome: Outcome) -> None:
         completion = self._settle(outcome, "complete")
@@ -440,8 +327,8 @@ class Run:
 
     def _left(self) -> None:
         """The program left the loop, or dropped the stream."""
-        if self._accumulator.choices()[0].finish_reason is not None:
-            self._notices.tell(Completed, self._settle(self._outcome(), "complete"))
+        if self.ledger.answer.finish_reason is not None:
+            self._notices.tell(Completed, self._settle(self.ledger.verdict(), "complete"))
             return
         error = StreamCancelledError("the program left the stream before its end")
         self._end(error, Outcome.CANCELLED)
@@ -462,13 +349,14 @@ class Run:
             self._notices.tell(Failed, error, completion)
 
     def _settle(self, outcome: Outcome, status: str) -> Completion:
-        if self._rhythm is not None:
-            self._rhythm.ended = self.setup.clock.now()
-        completion = self.completion(outcome)
+        rhythm = self.ledger.rhythm
+        if rhythm is not None:
+            rhythm.ended = self.setup.clock.now()
+        completion = self.ledger.completion(outcome)
         with self._lock:
             self.final, self.status = completion, status
         self._wake.set()
-        if self._rhythm is not None:
+        if rhythm is not None:
             self._keeper.end(completion, status, self.error)
         else:
             self._keeper.leave()
@@ -476,11 +364,11 @@ class Run:
 
     def _attach(self, error: StreamingError, partial: Completion) -> None:
         error.partial = partial
-        error.attempts = tuple(self.records)
+        error.attempts = tuple(self.ledger.records)
         error.stream_id = self.setup.stream_id
 
     def _on_malformed(self, error: StreamingError) -> None:
-        self._malformed += 1
+        self.ledger.malformed += 1
         self._attach(error, self.completion())
         self._notices.call(self.setup.callbacks.on_error, error)
 
@@ -492,20 +380,3 @@ class Run:
             self.cancel("the cancel token was set")
             return None
         return now + TOKEN_LOOK
-
-
-def _sum(one: Optional[Usage], other: Optional[Usage]) -> Optional[Usage]:
-    if one is None or other is None:
-        return one or other
-    return one.plus(other)
-
-
-def _chars(call: Call) -> int:
-    """Characters of what was asked, for an estimate of its tokens; images count nothing."""
-    total = 0
-    for message in call.messages:
-        content = message.get("content")
-        parts = content if isinstance(content, list) else [{"text": content}]
-        texts = [part.get("text") for part in parts if isinstance(part, dict)]
-        total += sum(len(text) for text in texts if isinstance(text, str))
-    return total

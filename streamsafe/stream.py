@@ -112,7 +112,7 @@ class Stream:
     @property
     def attempts(self) -> tuple[Attempt, ...]:
         """The records of the attempts that have ended, in their order."""
-        return tuple(self._run.records)
+        return tuple(self._run.ledger.records)
 
     @property
     def status(self) -> str:

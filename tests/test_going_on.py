@@ -421,7 +421,7 @@ def test_an_answer_of_which_memory_has_the_tail_alone_is_mended_from_all_of_it(
 
 
 def test_what_no_model_has_room_for_is_not_read_again(server, tmp_path, monkeypatch):
-    monkeypatch.setattr("streamsafe.run.RECALLED", 15_000)
+    monkeypatch.setattr("streamsafe.keeper.RECALLED", 15_000)
     server.expect(stream(openai_chat("word " * 6_000)[:4_500], then=fin()))
     with pytest.raises(StreamingError) as raised:
         session(server).complete("Hi", keep="tail", sink=tmp_path / "a")

@@ -180,6 +180,11 @@ class Accumulator:
         """Characters of choice 0's text in all, also of what was not kept."""
         return self._choices[0].text.chars
 
+    @property
+    def finish_reason(self) -> Optional[str]:
+        """Why choice 0 has ended; None before it has."""
+        return self._choices[0].finish_reason
+
     def choices(self) -> tuple[Choice, ...]:
         """The answers so far, by index."""
         return tuple(choice.value(index) for index, choice in sorted(self._choices.items()))
