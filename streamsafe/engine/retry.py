@@ -10,6 +10,7 @@ The backoff before retry n (0, 1, …) is, with full jitter, a random number bet
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from typing import Callable, NamedTuple, Optional
@@ -158,8 +159,10 @@ class RetryPolicy(Frozen):
 
     def backoff(self, failures: int, random: Callable[[], float]) -> float:
         """The wait after ``failures`` (1 or more) consecutive ones; ``random`` gives [0, 1)."""
-        # The exponent is bounded so that a float cannot overflow; the cap rules long before.
-        top = min(self.cap, self.base * self.multiplier ** min(failures - 1, 64))
+        try:
+            top = min(self.cap, self.base * self.multiplier ** (failures - 1))
+        except OverflowError:
+            top = self.cap if self.base else 0.0
         if self.jitter == "none":
             return top
         if self.jitter == "equal":
@@ -226,5 +229,5 @@ def _check_count(name: str, value: object, least: int) -> None:
 
 def _check_number(owner: str, name: str, value: object, least: float) -> None:
     number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if not number or not least <= float(value) < float("inf"):  # type: ignore[arg-type]
+    if not number or not least <= value <= sys.float_info.max:  # type: ignore[operator]
         raise ConfigurationError(f"{owner}({name}={value!r}): expected a number >= {least:g}")

@@ -17,6 +17,9 @@ from streamsafe.models import Frozen
 #: server that stays silent instead may keep the program waiting no longer than this.
 FINISH_GRACE = 2.0
 
+#: What is longer no lock can wait for; a hundred years and no limit are the same to everybody.
+_LONGEST = threading.TIMEOUT_MAX
+
 
 class Clock(Protocol):
     """Where time comes from; tests hand in one that they turn by hand."""
@@ -39,7 +42,7 @@ class SystemClock:
 
     def sleep(self, seconds: float, wake: threading.Event) -> bool:
         """Wait; True if ``wake`` was set before the time was over."""
-        return wake.wait(max(0.0, seconds))
+        return wake.wait(min(max(0.0, seconds), _LONGEST))
 
 
 class Deadline:
@@ -129,8 +132,8 @@ def _seconds(name: str, value: object) -> Optional[float]:
     if value is None:
         return None
     number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if not number or not 0 < float(value) < float("inf"):  # type: ignore[arg-type]
+    if not number or not 0 < value < float("inf"):  # type: ignore[operator]
         raise ConfigurationError(
             f"Timeouts({name}={value!r}): expected seconds > 0, or None for no limit"
         )
-    return float(value)  # type: ignore[arg-type]
+    return float(min(value, _LONGEST))  # type: ignore[call-overload]

@@ -360,9 +360,13 @@ def target(
 
 
 def _whole(url: str, usual: str) -> str:
-    """OLLAMA_HOST and the like often come without a scheme, and then the port is the usual one."""
+    """OLLAMA_HOST and the like often come without a scheme, and then the port is the usual one.
+
+    A service of the open net is not guessed at: the key would go there in the clear."""
     if not url or "://" in url:
         return url
+    if not usual.startswith("http://"):
+        raise ConfigurationError(f"base_url={url!r}: expected https://... or http://...")
     host, slash, path = url.partition("/")
     port = re.search(r":\d+$", usual)
     if port and not re.search(r":\d+$", host):

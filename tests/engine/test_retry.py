@@ -37,6 +37,8 @@ def test_jitter_spreads_the_wait_as_its_name_says(jitter, least, most):
 
 def test_a_huge_number_of_failures_does_not_overflow():
     assert PLAIN.backoff(10**6, lambda: 1.0) == 8.0
+    assert PLAIN.replace(multiplier=1e300).backoff(10, lambda: 1.0) == 8.0
+    assert PLAIN.replace(base=0.0).backoff(10**6, lambda: 1.0) == 0.0
 
 
 def test_three_retries_are_four_requests_without_progress():
@@ -122,6 +124,7 @@ def test_policies_and_budgets_can_be_pickled():
         {"base": -0.1},
         {"cap": "8"},
         {"multiplier": 0.5},
+        {"multiplier": 10**400},
         {"jitter": "some"},
         {"max_retry_after": -1},
         {"max_elapsed": float("nan")},

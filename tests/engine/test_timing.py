@@ -33,6 +33,13 @@ def test_a_wrong_limit_is_named(value):
         Timeouts(inactivity=value)
 
 
+def test_a_limit_of_ages_is_one_that_the_system_can_wait_for():
+    wake = threading.Event()
+    wake.set()
+    assert all(Timeouts(connect=ages).connect == threading.TIMEOUT_MAX for ages in (1e300, 10**400))
+    assert SystemClock().sleep(1e300, wake) is True
+
+
 def test_a_number_in_place_of_timeouts_is_the_total():
     assert Timeouts.of(30).total == 30
     assert Timeouts.of(30).connect == 10

@@ -68,6 +68,12 @@ def test_a_key_goes_as_bearer_and_the_host_may_come_bare(host, base):
     assert request.headers == {"Authorization": "Bearer key"}
 
 
+def test_the_key_of_a_service_of_the_net_is_not_sent_where_no_scheme_says_how():
+    for address in ("api.openai.com/v1", "localhost:8000/v1"):
+        with pytest.raises(ConfigurationError, match=f"{address}.*https://"):
+            presets.target(presets.provider("openai"), "key", address)
+
+
 def test_parameters_get_the_apis_names_and_places_and_unknown_ones_pass():
     tools = [{"type": "function", "function": {"name": "f"}}]
     made = ask(
