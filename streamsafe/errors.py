@@ -51,12 +51,13 @@ class StreamingError(Exception):
 
     ``partial`` is the completion as far as it came; ``attempts`` are the records of all tries;
     ``stream_id`` and ``request_id`` are for the logs of both sides; ``retryable`` says whether
-    another try may help, ``will_retry`` whether streamsafe is about to make one; ``hint`` is the
-    remedy in plain words.
+    another try may help, ``will_retry`` whether streamsafe is about to make one, ``given_up`` why
+    it makes none though one may help; ``hint`` is the remedy in plain words.
     """
 
     retryable: bool = False
     hint: str = ""
+    given_up: str = ""
 
     def __init__(
         self,
@@ -83,7 +84,9 @@ class StreamingError(Exception):
         return str(self.args[0]) if self.args else ""
 
     def __str__(self) -> str:
-        return f"{self.message} [{self.hint}]" if self.hint else self.message
+        why = f"given up: {self.given_up}" if self.given_up else ""
+        notes = "; ".join(filter(None, (self.hint, why)))
+        return f"{self.message} [{notes}]" if notes else self.message
 
     def __reduce__(self) -> Any:
         # The state by itself, behind the object: it holds attempts, which hold the error again.

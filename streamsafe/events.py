@@ -307,6 +307,8 @@ class _State:
             random=source.random,
         )
         error.will_retry = decision.retry
+        if error.retryable and not decision.retry:
+            error.given_up = decision.reason
         self._over(attempt, "failed", error)
         if not decision.retry:
             raise error

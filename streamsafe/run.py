@@ -284,6 +284,8 @@ class Run:
         partial = error.partial = self.completion()
         decision = self._course.after(error, self._received(partial), self._deadline)
         error.will_retry = decision.retry
+        if error.retryable and not decision.retry:
+            error.given_up = decision.reason
         record = self._record("failed", error)
         self._attach(error, partial)
         self._notices.call(callbacks.on_error, error)

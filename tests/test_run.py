@@ -210,6 +210,20 @@ def test_a_long_retry_after_is_raised_at_once_and_carried(server):
     server.expect(reply(429, headers={"Retry-After": "3600"}))
     error = read(session(server).stream("Hi"))[1]
     assert isinstance(error, RateLimitError) and error.retry_after == 3600
+    assert error.given_up.endswith("3600 s, more than RetryPolicy.max_retry_after=60")
+    assert str(error).endswith(f"; given up: {error.given_up}]")
+
+
+def test_an_error_says_why_there_was_no_other_try(server):
+    begun = openai_chat("Hi there, you")[:3]
+    server.expect(stream(begun, fin()), reply(500), reply(500), reply(401))
+    assert "resume='auto'" in read(session(server, resume="auto").stream("Hi"))[1].given_up
+    exhausted = read(session(server, retry=QUICK.replace(max_retries=1)).stream("Hi"))[1]
+    assert [attempt.error.given_up for attempt in exhausted.attempts] == [
+        "", "no progress with RetryPolicy(max_retries=1)"
+    ]  # fmt: skip
+    # Where another try would not help there is nothing to explain.
+    assert read(session(server).stream("Hi"))[1].given_up == ""
 
 
 def test_html_in_place_of_a_stream_shows_its_start(server):

@@ -131,7 +131,7 @@ def _rank(ordered: list[tuple[float, int]], count: int, part: float) -> float:
     wanted, seen = part * count, 0
     for value, times in ordered:
         seen += times
-        if seen > wanted:
+        if seen >= wanted:
             return value
     return ordered[-1][0]
 

@@ -40,6 +40,7 @@ def fault_of(error: BaseException, mask: Masker) -> Fault:
         causes=() if get("clock") else _causes(error, mask),
         retryable=bool(getattr(error, "retryable", False)),
         will_retry=bool(get("will_retry")),
+        given_up=mask.message(getattr(error, "given_up", "")),
     )
 
 

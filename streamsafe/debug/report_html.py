@@ -273,6 +273,8 @@ def _error(one: Try) -> list[str]:
     lines = [f"attempt {one.number}: {fault.type}: {fault.message}"]
     if fault.hint:
         lines.append(f"  hint: {fault.hint}")
+    if fault.given_up:
+        lines.append(f"  given up: {fault.given_up}")
     if fault.body:
         lines.append(f"  the server said: {fault.body}")
     return lines + [f"  caused by {cause}" for cause in fault.causes]

@@ -130,6 +130,8 @@ def _error(one: Try, fault: Fault) -> list[str]:
         lines += _wrapped(f"the server said: {fault.body}", "     ")
     if fault.causes:
         lines += _wrapped(f"caused by {fault.causes[-1]}", "     ")
+    if fault.given_up:
+        lines += _wrapped(f"given up: {fault.given_up}", "     ")
     return lines
 
 

@@ -9,6 +9,10 @@ from streamsafe.debug.case import Case
 from streamsafe.debug.finding import Rule
 from streamsafe.debug.timeline import Mark, Try
 
+#: Events that come twice, one after the other, from the first on. A model that repeats itself
+#: doubles none but its own words, and these not from the first event on.
+DOUBLED = 4
+
 _CUT = ("IncompleteStreamError", "ConnectionDroppedError")
 
 
@@ -60,6 +64,8 @@ def _close_delimited(one: Try, case: Case) -> list[str]:
     real = "sent" in one.steps and ("connected" in one.steps or "reused" in one.steps)
     if not _success(one) or not real or not one.details.get("connected", {}).get("local"):
         return []
+    if one.status == 204:  # it has no body
+        return []
     if "transfer-encoding" in headers or "content-length" in headers:
         return []
     return ["neither Transfer-Encoding nor Content-Length", *_seen(one, "connection", "server")]
@@ -78,6 +84,18 @@ def _bom(one: Try, case: Case) -> list[str]:
 
 def _cr_only(one: Try, case: Case) -> list[str]:
     return ["there are carriage returns and no line feed"] if one.shape.cr_only else []
+
+
+def _not_utf8(one: Try, case: Case) -> list[str]:
+    where = one.shape.not_utf8
+    return [] if where is None else [f"the first of them is {where}"]
+
+
+def _doubled(one: Try, case: Case) -> list[str]:
+    pairs = one.shape.doubled
+    if pairs < DOUBLED:
+        return []
+    return [f"the first {2 * pairs} events are {pairs}, each sent twice"]
 
 
 def _single_newlines(one: Try, case: Case) -> list[str]:
@@ -273,6 +291,24 @@ RULES = (
         "API ends with.",
         "Harmless here. Other clients may wait for it or report an error; mend the server.",
         of_try=_no_done,
+    ),
+    Rule(
+        "doubled",
+        "warning",
+        "Every event comes twice",
+        "A server or a proxy with two subscriptions to one answer, or a handler that is registered "
+        "twice. To the protocol these are two pieces of text, so that words are doubled.",
+        "Mend what sends them.",
+        of_try=_doubled,
+    ),
+    Rule(
+        "not-utf8",
+        "warning",
+        "Some bytes are not UTF-8",
+        "The server writes another encoding (Latin-1), or encodes characters that it has cut in "
+        "two. They stand as U+FFFD in the text.",
+        'Mend the server: whole events, .encode("utf-8").',
+        of_try=_not_utf8,
     ),
     Rule(
         "bom",

@@ -102,6 +102,11 @@ def _closed(one: Try, case: Case) -> list[str]:
     return [fault.message]
 
 
+def _no_answer(one: Try, case: Case) -> list[str]:
+    """The connection ended without a reset, before the head of an answer was there."""
+    return _closed(one, case) if one.opened is None else []
+
+
 def _recording_ends(one: Try, case: Case) -> list[str]:
     fault = one.fault
     if fault is None or fault.message != ENDS_HERE:
@@ -219,7 +224,15 @@ RULES = (
         "AWS ALB: idle_timeout 600), or have the server send heartbeats (a comment line every "
         "15 s).",
         of_try=_idle_cut,
-        hides=("reset", "closed", "tls-truncation", "server-error", "ended-early"),
+        hides=(
+            "reset",
+            "closed",
+            "no-answer",
+            "tls-truncation",
+            "server-error",
+            "gateway",
+            "ended-early",
+        ),
     ),
     Rule(
         "same-age",
@@ -251,6 +264,25 @@ RULES = (
         "Look for restarts, deployments and memory kills at this time; long quiet connections "
         "want heartbeats or TCP keepalive (streamsafe sends it).",
         of_try=_reset,
+    ),
+    Rule(
+        "no-answer",
+        "error",
+        "The server closed the connection without an answer",
+        "It took the request and ended the connection: a process that crashed on it or was "
+        "restarted, a limit on connections, or a port that speaks TLS where base_url says http://.",
+        "Look at the server's log at this time, and check whether base_url has to begin with "
+        "https://.",
+        of_try=_no_answer,
+        hides=("closed",),
+    ),
+    Rule(
+        "not-http",
+        "error",
+        "What answers does not speak HTTP",
+        "The port belongs to another service (a database, SSH, a proxy of another kind).",
+        "Correct host, port and http:// or https:// of base_url.",
+        of_try=_matches(("MalformedStreamError",), r"is not HTTP"),
     ),
     Rule(
         "closed",

@@ -81,6 +81,8 @@ class Fault(NamedTuple):
     causes: tuple[str, ...] = ()
     retryable: bool = False
     will_retry: bool = False
+    #: Why there was no other try, though one might have helped.
+    given_up: str = ""
 
 
 class Try(NamedTuple):

@@ -24,8 +24,9 @@ STEPS: dict[str, tuple[str, ...]] = {
     "connect": ("refused", "clock-connect"),
     "TLS": ("certificate",),
     "status": (
-        "rate-limit", "quota", "context-length", "authentication", "permission", "not-found",
-        "bad-request", "overloaded", "server-error", "outer-retries",
+        "rate-limit", "quota", "context-length", "authentication", "permission", "firewall",
+        "not-found", "redirect", "too-large", "bad-request", "gateway", "overloaded",
+        "server-error", "outer-retries",
     ),
     "headers": (
         "html-page", "content-type", "not-streamed", "compressed", "close-delimited",
@@ -37,10 +38,13 @@ STEPS: dict[str, tuple[str, ...]] = {
         "slow-first-token", "clock-first_token", "clock-inactivity", "idle-timeout", "same-age",
         "slow-consumer",
     ),
-    "events": ("bad-json", "single-newline", "bom", "cr-only", "error-in-stream"),
+    "events": (
+        "bad-json", "single-newline", "doubled", "not-utf8", "bom", "cr-only", "error-in-stream",
+    ),
     "finish": (
         "no-done", "no-finish", "ended-early", "cut-in-utf8", "cut-in-event", "tls-truncation",
-        "reset", "closed", "clock-total", "recording-ends",
+        "reset", "no-answer", "not-http", "closed", "clock-total", "recording-ends",
+        "cut-by-length", "filtered",
     ),
 }  # fmt: skip
 

@@ -202,7 +202,7 @@ class RetryPolicy(Frozen):
         if not isinstance(error, StreamingError) or not error.retryable:
             return "another try would not help"
         if failures > self.max_retries:
-            return f"{self.max_retries} retries without progress (RetryPolicy.max_retries)"
+            return f"no progress with RetryPolicy(max_retries={self.max_retries})"
         if attempts >= self.max_attempts:
             return f"{attempts} attempts in all (RetryPolicy.max_attempts)"
         return ""

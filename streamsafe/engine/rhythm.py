@@ -5,6 +5,7 @@ Here lives the arithmetic behind ``Completion.timings``; the stream stamps, once
 
 from __future__ import annotations
 
+import math
 from typing import Optional
 
 from streamsafe.models import Timings, Usage
@@ -87,4 +88,4 @@ def percentile(ordered: list[float], part: float) -> Optional[float]:
     """The nearest-rank percentile of an ordered list; None of an empty one."""
     if not ordered:
         return None
-    return ordered[min(len(ordered) - 1, int(part * len(ordered)))]
+    return ordered[max(0, math.ceil(part * len(ordered)) - 1)]

@@ -9,16 +9,21 @@ Number = Union[int, float]
 
 
 def seconds(value: float) -> str:
-    """A time as people say it: 0.4 ms, 73 ms, 1.24 s, 12.4 s, 3 min 20 s."""
-    if value < 0.01:
+    """A time as people say it: 0.4 ms, 73 ms, 1.24 s, 12.4 s, 3 min 20 s, 24 h 0 min."""
+    # A bound is where the shorter form would round up to it.
+    if value < 0.00995:
         return f"{value * 1000:.1f} ms"
-    if value < 1:
+    if value < 0.9995:
         return f"{value * 1000:.0f} ms"
-    if value < 10:
+    if value < 9.995:
         return f"{value:.2f} s"
-    if value < 120:
+    if value < 119.95:
         return f"{value:.1f} s"
-    return f"{int(value // 60)} min {value % 60:.0f} s"
+    minutes, rest = divmod(round(value), 60)
+    if minutes < 120:
+        return f"{minutes} min {rest} s"
+    hours, minutes = divmod(round(value / 60), 60)
+    return f"{hours:,} h {minutes} min"
 
 
 def size(value: Number) -> str:

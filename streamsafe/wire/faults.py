@@ -213,7 +213,7 @@ def _garbled(
     if found is None and type(chain[-1]) is not http.client.HTTPException:
         return None
     return MalformedStreamError(
-        f"what {where} answers is not HTTP: {_text(chain[-1])}",
+        f"what {where} answers is not HTTP: {_text(chain[-1]).strip()}",
         hint="check the port and that http:// or https:// is right",
     )
 

@@ -23,6 +23,7 @@ from streamsafe.testing import (
     on_connect,
     pause,
     raw,
+    redirect,
     reply,
     rst,
     stall,
@@ -71,8 +72,6 @@ HEALTHY = {
         stream(EVENTS, content_type="text/event-stream; charset=UTF-8"),
     ),
     "crlf": ("openai_compatible", stream([e.replace(b"\n", b"\r\n") for e in EVENTS])),
-    "truncated": ("openai_compatible", stream(openai_chat(TEXT, finish_reason="length"))),
-    "filtered": ("openai_compatible", stream(openai_chat(TEXT, finish_reason="content_filter"))),
     "tools": ("openai_compatible", stream(openai_chat(tool_calls=[("f", {"a": [1, 2]})]))),
     "reasoning": ("openai_compatible", stream(openai_chat(TEXT, reasoning="Hm. Well."))),
     "short": ("openai_compatible", stream(openai_chat("Yes"))),
@@ -89,7 +88,7 @@ def test_on_a_healthy_stream_no_rule_fires(server, run, debugger, name):
     server.expect(exchange)
     ends = {"anthropic": "", "gemini": "/v1beta", "ollama": ""}
     timeline = run(preset=preset, base_url=server.url + ends.get(preset, "/v1"))
-    assert timeline.verdict in ("complete", "truncated", "filtered")
+    assert timeline.verdict == "complete"
     assert debugger.diagnose() == []
     assert "Nothing wrong was found" in debugger.report()
 
@@ -163,10 +162,21 @@ def test_a_reset(server, found, exchange):
     assert found() == ["reset"]
 
 
-@pytest.mark.parametrize("exchange", [stream(UNFINISHED, then=fin()), raw(fin())])
-def test_a_connection_that_is_closed_in_the_middle(server, found, exchange):
-    server.expect(exchange)
+def test_a_connection_that_is_closed_in_the_middle(server, found):
+    server.expect(stream(UNFINISHED, then=fin()))
     assert found() == ["closed"]
+
+
+@pytest.mark.parametrize("sent", [b"", b"HTTP/1.1 200 OK\r\nContent-Ty"])
+def test_a_connection_that_is_closed_without_an_answer(server, found, sent):
+    server.expect(raw(sent, fin()))
+    assert found() == ["no-answer"]
+
+
+def test_what_is_no_http(server, debugger, found):
+    server.expect(raw(b"SSH-2.0-OpenSSH_9.2\r\n", fin()))
+    assert found() == ["not-http"]
+    assert evidence(debugger, "not-http").endswith("answers is not HTTP: SSH-2.0-OpenSSH_9.2")
 
 
 @pytest.mark.parametrize("framing", ["chunked", "close"])
@@ -214,7 +224,11 @@ def test_a_rate_limit_is_told_with_what_the_headers_say(server, debugger, found)
         (401, {"message": "Incorrect API key", "code": "invalid_api_key"}, "authentication"),
         (403, {"message": "no access to the project"}, "permission"),
         (404, {"message": "no such model", "code": "model_not_found"}, "not-found"),
+        (405, {"message": "Method Not Allowed"}, "not-found"),
+        (413, {"message": "Maximum content size"}, "too-large"),
         (422, {"message": "temperature: too hot"}, "bad-request"),
+        (502, {"message": "Bad gateway"}, "gateway"),
+        (524, {"message": "A timeout occurred"}, "gateway"),
         (503, {"message": "overloaded"}, "overloaded"),
         (500, {"message": "oops"}, "server-error"),
     ],
@@ -222,7 +236,41 @@ def test_a_rate_limit_is_told_with_what_the_headers_say(server, debugger, found)
 def test_a_refusal_of_the_api(server, debugger, found, status, error, rule):
     server.expect(reply(status, json={"error": error}))
     assert found() == [rule]
+    assert f"HTTP {status}" in evidence(debugger, rule)
     assert error["message"] in evidence(debugger, rule)
+
+
+@pytest.mark.parametrize(
+    "status, body, rule",
+    [
+        (403, "<!DOCTYPE html><title>Attention Required! | Cloudflare</title>", "firewall"),
+        (413, "<html><title>413 Request Entity Too Large</title>", "too-large"),
+        (503, "<html><body><h1>503 Service Unavailable</h1>No server is available", "gateway"),
+        (503, "upstream connect error or disconnect/reset before headers", "gateway"),
+    ],
+)
+def test_what_a_proxy_says_in_the_servers_place(server, debugger, found, status, body, rule):
+    server.expect(reply(status, body, headers={"Server": "nginx/1.22.1"}))
+    assert found() == [rule]
+    assert evidence(debugger, rule).count(str(status)) <= 2
+
+
+@pytest.mark.parametrize("times", [1, 6], ids=["to-a-page", "in-a-circle"])
+def test_a_redirect(server, debugger, found, times):
+    server.expect(*[redirect("/v1/chat/completions", 302 if times == 1 else 307)] * times)
+    assert found() == ["redirect"]
+    assert "asked: POST http://" in evidence(debugger, "redirect")
+
+
+@pytest.mark.parametrize(
+    "reason, rule",
+    [("length", "cut-by-length"), ("content_filter", "filtered")],
+)
+def test_a_verdict_that_is_not_the_whole_answer_is_explained(server, debugger, found, reason, rule):
+    server.expect(stream(openai_chat(TEXT, finish_reason=reason)))
+    assert found() == [rule]
+    assert [finding.severity for finding in debugger.diagnose()] == ["note"]
+    assert reason in evidence(debugger, rule)
 
 
 def test_an_error_inside_the_stream_is_told_by_what_it_says(server, debugger, found):
@@ -316,6 +364,23 @@ def test_events_that_no_blank_line_separates(server, found):
 def test_lines_that_end_with_a_carriage_return_alone(server, found):
     server.expect(stream([event.replace(b"\n", b"\r") for event in EVENTS]))
     assert found() == ["cr-only"]
+
+
+def test_events_that_all_come_twice(server, debugger, found):
+    server.expect(stream([[event, event] for event in UNFINISHED], EVENTS[-3:]))
+    assert found() == ["doubled"]
+    assert "each sent twice" in evidence(debugger, "doubled")
+
+
+def test_bytes_that_are_no_utf8(server, debugger, found):
+    server.expect(stream([event.decode().encode("latin-1") for event in EVENTS]))
+    assert found() == ["not-utf8"]
+    assert "0xfc" in evidence(debugger, "not-utf8")
+
+
+def test_an_answer_without_a_body_is_not_blamed_for_its_framing(server, found):
+    server.expect(reply(204))
+    assert found() == ["ended-early"]
 
 
 def test_a_byte_order_mark(server, found):

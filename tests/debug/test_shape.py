@@ -69,3 +69,28 @@ def test_a_cut_character_lacks_what_was_cut(char):
 def test_an_end_mark_is_seen_and_where_it_is_wanted():
     assert of(EVENT + b"data: [DONE]\n\n").done and of(EVENT).wants_done
     assert not of(b'data: {"type": "ping"}\n\n').wants_done
+
+
+def test_bytes_that_are_no_utf8_are_told_by_the_first_and_its_place():
+    assert of(EVENT * 3).not_utf8 is None
+    assert shape(b"data: Fl\xfcsse\n\n" + EVENT, EVENT).not_utf8 == "0xfc, at the body's beginning"
+    assert shape(EVENT, b"data: Fl\xfcsse\n\n" + EVENT).not_utf8 == "0xfc, at the body's end"
+
+
+@pytest.mark.parametrize("char", ["ü", "€", "😀"])
+def test_a_character_that_the_window_cuts_is_utf8(char):
+    whole = char.encode()
+    for at in range(len(whole)):
+        assert shape(EVENT + whole[:at], whole[at:] + EVENT).not_utf8 is None
+
+
+def events(*words):
+    return b"".join(b"data: %s\n\n" % word.encode() for word in words)
+
+
+@pytest.mark.parametrize(
+    "words, pairs",
+    [("aabbcc", 3), ("aabbccd", 3), ("abbccd", 0), ("aabcc", 0), ("aaaaaa", 0), ("", 0), ("a", 0)],
+)
+def test_events_are_doubled_where_each_has_its_like_behind_it(words, pairs):
+    assert of(events(*words)).doubled == pairs

@@ -65,7 +65,7 @@ def test_of_a_healthy_server_every_step_is_well_and_says_what_was_seen(server):
         (fault("error", EVENTS), "events", "error-in-stream"),
         (stream(EVENTS[:9], then=rst()), "finish", "reset"),
         (stream(EVENTS[:-1]), "finish", "no-done"),
-        (fault("no_answer", EVENTS), "finish", "closed"),
+        (fault("no_answer", EVENTS), "finish", "no-answer"),
     ],
 )
 def test_what_is_wrong_stands_at_its_step(server, exchange, step, rule):

@@ -50,4 +50,5 @@ def test_memory_is_bounded_and_the_percentiles_stay():
 def test_a_percentile_is_one_of_the_values():
     assert percentile([], 0.5) is None
     assert percentile([1.0], 0.99) == 1.0
-    assert percentile([1.0, 2.0, 3.0, 4.0], 0.5) == 3.0
+    assert percentile([1.0, 2.0, 3.0, 4.0], 0.5) == 2.0
+    assert percentile([float(n) for n in range(1, 101)], 0.99) == 99.0
