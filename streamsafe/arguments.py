@@ -8,8 +8,8 @@ Each function gives the argument as the session uses it, or raises Configuration
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
-from typing import Any, Optional
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Optional, Union
 
 from streamsafe.engine.accumulator import TAIL_CHARS
 from streamsafe.engine.timing import Clock
@@ -17,8 +17,13 @@ from streamsafe.errors import ConfigurationError
 from streamsafe.journal.base import Journal
 from streamsafe.lifecycle import Observer
 from streamsafe.limits import Limits
-from streamsafe.setup import Callbacks
+from streamsafe.models import Call
+from streamsafe.providers.messages import as_messages
+from streamsafe.setup import Callbacks, present
 from streamsafe.wire.transport import Transport
+
+#: What a program may ask: a prompt, or OpenAI-style messages.
+Prompt = Union[str, Sequence[Mapping[str, Any]], None]
 
 #: What other clients call a setting that is no parameter of any API's.
 _MEANT = {
@@ -137,7 +142,7 @@ def stream_id(given: Any) -> str:
     return given
 
 
-def body(given: Any) -> dict[str, Any]:
+def _body(given: Any) -> dict[str, Any]:
     """A request's JSON object."""
     if not isinstance(given, Mapping):
         raise ConfigurationError(
@@ -157,6 +162,26 @@ def parameters(given: Mapping[str, Any]) -> dict[str, Any]:
             known = ", ".join(Callbacks._fields)
             raise ConfigurationError(f"{name}= is no callback known here: {known}")
     return dict(given)
+
+
+def call(
+    prompt: Prompt,
+    model: Any,
+    body: Any,
+    given: Mapping[str, Any],
+    *,
+    usual: Optional[str] = None,
+    defaults: Mapping[str, Any],
+) -> Call:
+    """A prompt or messages with parameters, or a body. ``usual`` is the model where none is named,
+    ``defaults`` are the parameters to begin with; a body goes without."""
+    model, asked = text("model", model), parameters(given)
+    if body is None:
+        return Call(as_messages(prompt), model or usual, present({**defaults, **asked}))
+    if prompt is not None:
+        raise ConfigurationError("give a prompt or messages, or body=, not both")
+    own = _body(body)
+    return Call((), model or own.get("model") or usual, present(asked), own)
 
 
 def url(given: Any) -> str:

@@ -70,14 +70,13 @@ class Course:
     def _own(self) -> int:
         return self.made - self._before - self._undone
 
-    @property
-    def keys(self) -> list[str]:
-        """The keys of all routes, which nobody is to see."""
-        return [secret for route in self._routes for secret in route.target.secrets]
-
     def resumed(self, received: Received) -> None:
         """Plan the first attempt behind what a journal has; the plan may be a refusal."""
         self.plan = self._planned(self._routes, received)
+        if self.plan.refusal and self._setup.resume == "continue":
+            fallen = self._fallen_back(received)
+            if fallen is not None:
+                self._routes, self.plan, _ = fallen
 
     def begins(self) -> None:
         """An attempt by the plan begins."""
@@ -155,7 +154,7 @@ class Course:
         refused = {rung for model, rung in route.barred if model == route.model}
         return resume.plan(
             self._setup.resume,
-            (route.call or self._setup.call).replace(model=route.model),
+            self._setup.asked(route),
             received.partial,
             received.has_content,
             route.provider,

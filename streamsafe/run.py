@@ -144,7 +144,7 @@ class Run:
         route = self._course.route
         if setup.saved is None:
             settings = {"resume": setup.resume}
-            self._keeper.begin(setup.call, route.provider.name, settings, self._course.keys)
+            self._keeper.begin(setup.call, route.provider.name, settings, setup.secrets)
         else:
             self._keeper.again(setup.saved.chunks)
         self._notices.tell(Started, setup.clock.wall(), route.provider.name, route.model)

@@ -1,42 +1,36 @@
 """StreamSession: defaults, credentials, transport and observers, shared by many streams.
 
-Here lives what builds streams out of what the program says. A session does no work of its own:
-a stream is run by ``run``, a request made by its provider.
+Here lives what a program can ask a session for. What it holds is ``settings``, a stream is run by
+``run``, a request made by its provider: a session does no work of its own.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Callable, Optional, Union
 
 from streamsafe import arguments as checked
-from streamsafe.engine import resume as ladder
+from streamsafe.arguments import Prompt
 from streamsafe.engine.retry import RetryPolicy
-from streamsafe.engine.timing import Clock, SystemClock, Timeouts
+from streamsafe.engine.timing import Timeouts
 from streamsafe.errors import ConfigurationError, StreamingError
 from streamsafe.events import EventStream, Source
 from streamsafe.handle import StreamHandle
+from streamsafe.journal.base import Saved
 from streamsafe.journal.sink import sink_of
 from streamsafe.lifecycle import Observer
 from streamsafe.limits import Limits
 from streamsafe.models import Attempt, Call, Completion, Request, ServerSentEvent
-from streamsafe.providers import presets
-from streamsafe.providers.base import Provider
-from streamsafe.providers.messages import as_messages
-from streamsafe.setup import Route, Setup
+from streamsafe.settings import Settings
+from streamsafe.setup import Setup
 from streamsafe.stream import Stream
-from streamsafe.wire.http import HttpTransport
-from streamsafe.wire.transport import Transport
 
 if TYPE_CHECKING:
     from streamsafe.batch import Progress, Result
 
-#: What a program may ask: a prompt, or OpenAI-style messages.
-Prompt = Union[str, Sequence[Mapping[str, Any]], None]
 
-
-class StreamSession:
+class StreamSession(Settings):
     """Streams answers from one provider.
 
     ``provider``: a preset's name (``streamsafe.providers.presets.PRESETS``) or a Provider. The key
@@ -54,45 +48,6 @@ class StreamSession:
     Thread-safe and fork-safe. Picklable, without connections, observers and key: the other
     process takes the key from its environment. Raises ConfigurationError for what can't be right.
     """
-
-    def __init__(
-        self,
-        provider: Union[str, Provider] = "openai",
-        *,
-        api_key: Optional[str] = None,
-        base_url: Optional[str] = None,
-        model: Optional[str] = None,
-        timeouts: Union[Timeouts, float] = Timeouts(),
-        retry: Union[RetryPolicy, int] = RetryPolicy(),
-        resume: str = "auto",
-        limits: Limits = Limits(),
-        observers: Sequence[Observer] = (),
-        journal: Optional[Any] = None,
-        http: Optional[Any] = None,
-        transport: Optional[Transport] = None,
-        headers: Optional[Mapping[str, str]] = None,
-        clock: Optional[Clock] = None,
-        **defaults: Any,
-    ) -> None:
-        self.provider = presets.provider(provider)
-        self.model = checked.text("model", model)
-        self.timeouts = Timeouts.of(timeouts)
-        self.retry = RetryPolicy.of(retry)
-        self.resume_mode = ladder.mode_of(resume)
-        self.limits = checked.limits(limits)
-        self.observers = checked.observers(observers)
-        self.journal = checked.journal(journal)
-        self.defaults = checked.parameters(defaults)
-        self._api_key = checked.text("api_key", api_key)
-        self._base_url = checked.text("base_url", base_url)
-        self._headers = checked.headers(headers)
-        self._http = checked.http(http)
-        self._clock: Clock = checked.clock(clock) or SystemClock()
-        self._own_transport = checked.transport(transport) is None
-        self._transport: Transport = (
-            HttpTransport(http, limits=limits) if transport is None else transport
-        )
-        self._barred: set[tuple[Optional[str], str]] = set()
 
     # -- streams -----------------------------------------------------------------------------
 
@@ -142,32 +97,35 @@ class StreamSession:
         behind an event that can't be read (told to ``on_error`` and counted). ``observers`` are
         added to the session's. The rest overrides the session's setting for this stream.
 
+        ``fallbacks``: sessions, or (provider, model) pairs over this session's transport, that are
+        asked in their order where the one before has failed for good; in mid-answer only with
+        ``resume="continue"``. Sessions bring their own defaults.
+
         Raises ConfigurationError before anything is sent.
         """
-        call = self._call(prompt_or_messages, model, body, parameters)
-        route = self._route(call.model)
-        setup = Setup(
-            call=call,
-            routes=(route, *self._fallbacks(fallbacks, call, parameters)),
-            timeouts=self.timeouts if timeouts is None else Timeouts.of(timeouts),
-            retry=self.retry if retry is None else RetryPolicy.of(retry),
-            resume=self.resume_mode if resume is None else ladder.mode_of(resume),
-            limits=self.limits,
-            clock=self._clock,
-            stream_id=checked.stream_id(stream_id),
-            callbacks=checked.callbacks(on_token, on_error, on_complete, on_retry, on_stall),
-            observers=self.observers + checked.observers(observers),
-            cancel=checked.cancel(cancel),
-            journal=self.journal if journal is None else checked.journal(journal),
-            sink=sink_of(sink),
-            keep=checked.keep(keep),
-            skip_malformed=checked.skips(on_malformed),
+        call = checked.call(
+            prompt_or_messages, model, body, parameters, usual=self.model, defaults=self.defaults
         )
-        # What an API cannot take is found now, where the program can see what it wrote.
-        for route in setup.routes:
-            asked = (route.call or call).replace(model=route.model)
-            route.provider.request(asked, route.target)
-        return Stream(setup)
+        setup = self._setup(
+            call,
+            checked.stream_id(stream_id),
+            fallbacks,
+            checked.callbacks(on_token, on_error, on_complete, on_retry, on_stall),
+            timeouts,
+            retry,
+            resume,
+            observers,
+            cancel,
+            self.journal if journal is None else checked.journal(journal),
+            sink_of(sink),
+        )
+        return _stream(
+            setup._replace(
+                keep=checked.keep(keep),
+                skip_malformed=checked.skips(on_malformed),
+                given=parameters,
+            )
+        )
 
     def resume(
         self,
@@ -184,6 +142,7 @@ class StreamSession:
         retry: Union[RetryPolicy, int, None] = None,
         resume: Optional[str] = None,
         cancel: Optional[Any] = None,
+        fallbacks: Sequence[Any] = (),
         sink: Optional[Any] = None,
     ) -> Stream:
         """Go on with a stream whose process has gone, from what its journal holds.
@@ -194,7 +153,9 @@ class StreamSession:
         holds; a path is written anew, whatever the dead process left of it.
 
         It is the session's provider that is asked, for the model that had begun; for the session's
-        own where another provider had.
+        own where another provider had. ``fallbacks`` as for ``stream``: in mid-answer they are
+        asked with ``resume="continue"`` alone. Of what the journal has of the parameters, other
+        sessions are sent those that are not this one's defaults.
 
         Raises ResumeError for an unknown id, or while another process or thread is reading it;
         iterating raises it where the answer can't be gone on with (see ``resume``).
@@ -202,46 +163,29 @@ class StreamSession:
         keeping = self.journal if journal is None else checked.journal(journal)
         if keeping is None:
             raise ConfigurationError("resume() wants a journal: pass journal= or give it one")
-        callbacks = checked.callbacks(on_token, on_error, on_complete, on_retry, on_stall)
-        observing = self.observers + checked.observers(observers)
-        mode = self.resume_mode if resume is None else ladder.mode_of(resume)
-        clocks = self.timeouts if timeouts is None else Timeouts.of(timeouts)
-        policy = self.retry if retry is None else RetryPolicy.of(retry)
-        token, stream_id = checked.cancel(cancel), checked.stream_id(stream_id)
-        taking = sink_of(sink)
+        stream_id = checked.stream_id(stream_id)
         info = keeping.info(stream_id)
         known = info.provider == self.provider.name
-        route = self._route(info.model if known else self.model or info.model)
+        setup = self._setup(
+            Call((), info.model if known else self.model or info.model),
+            stream_id,
+            fallbacks,
+            checked.callbacks(on_token, on_error, on_complete, on_retry, on_stall),
+            timeouts,
+            retry,
+            resume,
+            observers,
+            cancel,
+            keeping,
+            sink_of(sink),
+        )
         if info.status != "complete":
-            keeping.claim(stream_id, secrets=route.target.secrets)
+            keeping.claim(stream_id, secrets=setup.secrets)
         try:
-            saved = keeping.load(stream_id)
+            return self._taken_up(setup, keeping.load(stream_id), known)
         except BaseException:
             keeping.release(stream_id)
             raise
-        if not known:
-            saved = saved._replace(state={})  # another server's cursor
-        if taking is not None and saved.completion is not None:
-            taking.write(saved.chunks)
-            taking.finish()
-        return Stream(
-            Setup(
-                call=saved.call,
-                routes=(route,),
-                timeouts=clocks,
-                retry=policy,
-                resume=mode,
-                limits=self.limits,
-                clock=self._clock,
-                stream_id=stream_id,
-                callbacks=callbacks,
-                observers=observing,
-                cancel=token,
-                journal=keeping,
-                sink=taking,
-                saved=saved,
-            )
-        )
 
     def complete(self, prompt_or_messages: Prompt = None, **arguments: Any) -> Completion:
         """Read a stream to its end and return the completion; arguments as for ``stream``."""
@@ -393,69 +337,23 @@ class StreamSession:
     def __repr__(self) -> str:
         return f"<StreamSession {self.provider.name} model={self.model!r}>"
 
-    def __getstate__(self) -> dict[str, Any]:
-        state = dict(self.__dict__, _api_key=None, observers=())
-        if self._own_transport:
-            state["_transport"] = None
-        return state
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
-        if self._transport is None:
-            self._transport = HttpTransport(self._http, limits=self.limits)
-
-    def _route(self, model: Optional[str]) -> Route:
-        target = presets.target(
-            self.provider,
-            self._api_key,
-            self._base_url,
-            self._headers,
-            keyless=self._http is not None,
-        )
-        return Route(self.provider, target, self._transport, model, self._barred)
-
-    def _fallbacks(
-        self, fallbacks: Sequence[Any], call: Call, parameters: Mapping[str, Any]
-    ) -> Iterator[Route]:
-        """Routes of sessions, which bring their own defaults, and of (provider, model) pairs over
-        this session's transport."""
-        for fallback in checked.several("fallbacks", fallbacks):
-            if isinstance(fallback, StreamSession):
-                own = call.parameters
-                if call.body is None:
-                    own = {**fallback.defaults, **checked.parameters(parameters)}
-                yield fallback._route(fallback.model)._replace(call=call.replace(parameters=own))
-            elif isinstance(fallback, tuple) and len(fallback) == 2:
-                provider, model = presets.provider(fallback[0]), fallback[1]
-                target = presets.target(provider, None, None, {})
-                yield Route(provider, target, self._transport, model, self._barred)
-            else:
-                raise ConfigurationError(
-                    f"fallbacks: {fallback!r}: expected a StreamSession or (provider, model)"
-                )
-
-    def _call(
-        self,
-        prompt: Prompt,
-        model: Optional[str],
-        body: Optional[Mapping[str, Any]],
-        parameters: Mapping[str, Any],
-    ) -> Call:
-        model, parameters = checked.text("model", model), checked.parameters(parameters)
-        if body is not None:
-            if prompt is not None:
-                raise ConfigurationError("give a prompt or messages, or body=, not both")
-            body = checked.body(body)
-            return Call((), model or body.get("model") or self.model, _given(parameters), body)
-        asked = _given({**self.defaults, **parameters})
-        return Call(as_messages(prompt), model or self.model, asked)
+    def _taken_up(self, setup: Setup, saved: Saved, known: bool) -> Stream:
+        """A stream as a journal has it; ``known``: by this session's own provider."""
+        if not known:
+            saved = saved._replace(state={})  # another server's cursor
+        asked, usual = saved.call.parameters, self.defaults.items()
+        given = {name: value for name, value in asked.items() if (name, value) not in usual}
+        setup = setup._replace(call=saved.call, given=given, saved=saved)
+        if saved.completion is None:
+            return _stream(setup)
+        if setup.sink is not None:
+            setup.sink.write(saved.chunks)
+            setup.sink.finish()
+        return Stream(setup)
 
 
-def _given(parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """Those that have a value: None is what programs pass on where they were given nothing. But of
-    ``stream_options``, which are sent unasked, it is said with None that none are wanted."""
-    return {
-        name: value
-        for name, value in parameters.items()
-        if value is not None or name == "stream_options"
-    }
+def _stream(setup: Setup) -> Stream:
+    # What an API cannot take is found now, where the program can see what it wrote.
+    for route in setup.routes:
+        route.provider.request(setup.asked(route), route.target)
+    return Stream(setup)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Mapping
 from typing import Any, Callable, NamedTuple, Optional
 
 from streamsafe.engine.retry import RetryPolicy
@@ -19,15 +20,15 @@ from streamsafe.wire.transport import Transport
 
 class Route(NamedTuple):
     """Whom the question is put to, and by what way. ``barred`` is shared by all streams of a
-    session: (model, rung) pairs that servers have refused. ``call``: the question with the
-    route's own defaults; None = as it stands in the setup."""
+    session: (model, rung) pairs that servers have refused. ``defaults``: parameters that stand in
+    for those of the session that was asked; None = those."""
 
     provider: Provider
     target: Target
     transport: Transport
     model: Optional[str]
     barred: set[tuple[Optional[str], str]]
-    call: Optional[Call] = None
+    defaults: Optional[Mapping[str, Any]] = None
 
 
 class Callbacks(NamedTuple):
@@ -43,7 +44,7 @@ class Callbacks(NamedTuple):
 class Setup(NamedTuple):
     """``routes``: the first is asked, the others are fallbacks, in their order. ``saved`` is what a
     journal holds of a stream that is to be gone on with. ``keep``: characters of text to keep in
-    memory, None = all."""
+    memory, None = all. ``given``: of the call's parameters those that are no session's defaults."""
 
     call: Call
     routes: tuple[Route, ...]
@@ -62,3 +63,26 @@ class Setup(NamedTuple):
     saved: Optional[Saved] = None
     skip_malformed: bool = False
     random: Callable[[], float] = random.random
+    given: Mapping[str, Any] = {}
+
+    def asked(self, route: Route) -> Call:
+        """The question as it is put to a route: for its model, with its defaults."""
+        if route.defaults is None or self.call.body is not None:
+            return self.call.replace(model=route.model)
+        parameters = present({**route.defaults, **self.given})
+        return self.call.replace(model=route.model, parameters=parameters)
+
+    @property
+    def secrets(self) -> list[str]:
+        """The keys of all routes, which nobody is to see."""
+        return [secret for route in self.routes for secret in route.target.secrets]
+
+
+def present(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Those that have a value: None is what programs pass on where they were given nothing. But of
+    ``stream_options``, which are sent unasked, it is said with None that none are wanted."""
+    return {
+        name: value
+        for name, value in parameters.items()
+        if value is not None or name == "stream_options"
+    }

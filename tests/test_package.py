@@ -151,5 +151,6 @@ def _methods(thing: Any) -> list[tuple[str, Any]]:
 
 
 def _init(name: str) -> list[tuple[str, Any]]:
-    init = vars(getattr(streamsafe, name)).get("__init__")
-    return [("__init__", init)] if inspect.isfunction(init) else []
+    init = getattr(getattr(streamsafe, name), "__init__", None)
+    ours = inspect.isfunction(init) and init.__module__.startswith("streamsafe")
+    return [("__init__", init)] if ours else []

@@ -451,10 +451,10 @@ def test_a_fallback_session_brings_its_own_defaults(server):
         server.expect(reply(401))
         other.expect(stream(openai_chat("Here.")))
         first, second = session(server, reasoning_effort="low"), session(other, max_tokens=7)
-        first.complete("Hi", fallbacks=[second], temperature=0.5)
+        first.complete("Hi", fallbacks=[second], temperature=0.5, seed=None)
         body = other.requests[0].json
         assert (body["max_tokens"], body["temperature"]) == (7, 0.5)
-        assert "reasoning_effort" not in body
+        assert "reasoning_effort" not in body and "seed" not in body
 
 
 def test_a_fallback_is_not_asked_after_the_first_token(server):

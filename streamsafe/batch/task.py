@@ -22,7 +22,7 @@ MAX_KEPT = 8
 #: The arguments that a stream which is gone on with takes as well.
 _RESUMED = (
     "on_token", "on_error", "on_complete", "on_retry", "on_stall", "observers", "resume",
-    "timeouts", "cancel",
+    "timeouts", "cancel", "fallbacks",
 )  # fmt: skip
 
 

@@ -5,6 +5,7 @@ import logging
 import pytest
 
 from streamsafe import (
+    AuthenticationError,
     ConfigurationError,
     ConnectionDroppedError,
     Outcome,
@@ -15,6 +16,8 @@ from streamsafe import (
     StreamSession,
 )
 from streamsafe.models import Call, Chunk
+from streamsafe.providers import presets
+from streamsafe.providers.base import Profile
 from streamsafe.testing import FaultServer, reply, rst, stall, stream, wait
 from streamsafe.testing.answers import openai_chat
 
@@ -209,3 +212,92 @@ def test_a_journal_that_fails_ends_the_stream_and_what_was_shown_is_kept(
 
 def full(*_, **__):
     raise StorageError("the disk is full")
+
+
+# -- fallbacks -----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def other(server):
+    """A session of another provider, with a default of its own."""
+    with StreamSession(
+        "llamacpp", base_url=f"{server.url}/v1", api_key="k", model="other", top_k=5
+    ) as made:
+        yield made
+
+
+def leave(journal, provider="vllm", **parameters):
+    call = Call([{"role": "user", "content": "Hi"}], "m", parameters)
+    journal.begin("s", call=call, provider=provider, settings={})
+    journal.append("s", [Chunk("text", "Owls turn")])
+    journal.release("s")
+
+
+def test_a_fallback_goes_on_where_that_was_asked_for(server, session, journal, other):
+    leave(journal, max_tokens=50)
+    server.expect(reply(401))
+    server.handle(go_on)
+    again = session.resume("s", resume="continue", fallbacks=[other])
+    assert "".join(again.text()) == TEXT[len("Owls turn") :]
+    completion = again.completion
+    assert (completion.text, completion.provider) == (TEXT, "llamacpp")
+    assert server.requests[-1].json["model"] == "other"
+    assert [attempt.provider for attempt in completion.attempts] == ["vllm", "llamacpp"]
+    assert server.requests[-1].json["top_k"] == 5  # its own default, and what was asked for
+    assert server.requests[-1].json["max_tokens"] < 50
+    assert journal.load("s").completion.text == TEXT
+
+
+def test_a_fallback_is_not_asked_in_mid_answer_otherwise(server, session, journal, other):
+    leave(journal)
+    server.expect(reply(401))
+    with pytest.raises(AuthenticationError):
+        session.resume("s", fallbacks=[other]).until_done()
+    assert len(server.requests) == 1
+
+
+def test_a_fallback_answers_where_nothing_had_come(server, session, journal, other):
+    journal.begin(
+        "s", call=Call([{"role": "user", "content": "Hi"}], "m"), provider="vllm", settings={}
+    )
+    journal.release("s")
+    server.expect(reply(401), stream(EVENTS))
+    completion = session.resume("s", fallbacks=[other]).until_done()
+    assert (completion.text, completion.provider) == (TEXT, "llamacpp")
+
+
+def test_one_that_can_not_go_on_leaves_it_to_the_next(server, session, journal, other):
+    leave(journal)
+    server.handle(go_on)
+    provider = presets.provider("vllm")
+    provider.profile = lambda model: Profile(user_message=False)
+    with StreamSession(
+        provider, base_url=f"{server.url}/v1", journal=journal, api_key="k", model="m"
+    ) as first:
+        with pytest.raises(ResumeError, match="can't be gone on with"):
+            first.resume("s", resume="continue").until_done()
+        completion = first.resume("s", resume="continue", fallbacks=[other]).until_done()
+    assert (completion.text, completion.provider) == (TEXT, "llamacpp")
+    assert len(server.requests) == 1
+
+
+def test_defaults_of_the_session_that_is_asked_are_not_its_fallbacks(server, journal, other):
+    leave(journal, seed=7, temperature=0.5)
+    server.expect(reply(401))
+    server.handle(go_on)
+    with StreamSession(
+        "vllm", base_url=f"{server.url}/v1", journal=journal, api_key="k", seed=7
+    ) as first:
+        first.resume("s", resume="continue", fallbacks=[other]).until_done()
+    assert server.requests[0].json["seed"] == 7 and "seed" not in server.requests[1].json
+    assert server.requests[1].json["temperature"] == 0.5
+
+
+def test_a_fallback_that_can_not_be_asked_is_named_and_the_stream_left_to_others(
+    session, journal, other
+):
+    leave(journal)
+    for wrong in (["groq"], [("openai", None)]):
+        with pytest.raises(ConfigurationError):
+            session.resume("s", fallbacks=wrong)
+    assert journal.info("s").status == "interrupted"

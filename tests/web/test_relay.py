@@ -11,6 +11,7 @@ import pytest
 from streamsafe import Chunk, ConfigurationError, Limits, RetryPolicy, StreamHandle
 from streamsafe.errors import StorageError, StreamCancelledError
 from streamsafe.journal import owner
+from streamsafe.models import Call
 from streamsafe.testing import openai_chat, reply, rst, stall, stream, wait
 from streamsafe.web.relay import Relay
 
@@ -429,7 +430,7 @@ def test_what_is_no_stream_is_said_at_once():
 @pytest.fixture
 def orphan(session, journal):
     """The id of a stream of which a process that is no more has written the first words."""
-    call = session._call("Hi", None, None, {})
+    call = Call([{"role": "user", "content": "Hi"}], session.model)
     journal.begin("river", call=call, provider="openai_compatible", settings={})
     journal.append("river", [Chunk("text", "Rivers do"), Chunk("text", " not")])
     journal.release("river")
