@@ -19,7 +19,7 @@ from streamsafe.errors import LimitExceededError
 from streamsafe.journal.base import Saved
 from streamsafe.models import Attempt as AttemptRecord
 from streamsafe.models import Call, Completion, Outcome, Seam, Timings, Usage
-from streamsafe.setup import Setup
+from streamsafe.setup import Route, Setup
 
 _OUTCOMES = {
     "length": Outcome.TRUNCATED,
@@ -46,6 +46,8 @@ class Ledger:
         self.malformed = 0
         self._seams: list[Seam] = []
         self._state: Mapping[str, Any] = {}
+        #: Who answered, as far as an attempt heard it: the route, the model, the answer's id.
+        self._heard: tuple[Optional[Route], Optional[str], Optional[str]] = (None, None, None)
         self._recorded = True
         self._chars_before = 0
         self._spent: Optional[Usage] = None
@@ -106,6 +108,7 @@ class Ledger:
             usage=usage,
             discarded=joint.discarded if joint is not None else 0,
         )
+        self._heard = (self._course.route, *self._names())
         if self.rhythm is not None:
             self.rhythm.attempt_over(attempt.held)
         self.records.append(record)
@@ -134,13 +137,14 @@ class Ledger:
         if self.rhythm is not None:
             timings = self.rhythm.timings(self._setup.clock.now(), usage)
         decoder = self.attempt.decoder if self.attempt is not None else None
+        model, answer_id = self._names()
         with self._folding:
             completion = self.answer.completion(
                 outcome=outcome,
                 usage=usage,
                 usage_total=self._spent if self._recorded else _sum(self._spent, usage),
-                model=(decoder and decoder.model) or route.model,
-                id=decoder and decoder.id,
+                model=model or route.model,
+                id=answer_id,
                 provider=route.provider.name,
                 provider_state=self.state,
                 seams=tuple(self._seams),
@@ -149,8 +153,23 @@ class Ledger:
                 stream_id=self._setup.stream_id,
                 malformed=self.malformed,
             )
-        message = decoder.message(completion) if decoder is not None else None
+        if decoder is None:
+            return completion
+        if decoder.failed_reason and completion.finish_reason is None:
+            completion = completion.replace(
+                finish_reason="error", raw_finish_reason=decoder.failed_reason
+            )
+        message = decoder.message(completion)
         return completion if message is None else completion.replace(message=message)
+
+    def _names(self) -> tuple[Optional[str], Optional[str]]:
+        """Model and id of the answer: an attempt that is refused takes back nothing of them."""
+        route, model, answer_id = self._heard
+        if route is not self._course.route:
+            model = answer_id = None
+        if self.attempt is None:
+            return model, answer_id
+        return self.attempt.decoder.model or model, self.attempt.decoder.id or answer_id
 
     def _usage(self) -> Optional[Usage]:
         """What the current attempt cost: as the server says, else a guess from the lengths."""

@@ -82,6 +82,27 @@ def test_the_state_is_that_of_the_attempt_under_way(ledger):
     assert ledger.state == {"b": 2}
 
 
+def test_an_answer_that_ended_in_a_failure_says_so_until_the_next_attempt(ledger):
+    writes(ledger, "Once")
+    ledger.attempt.decoder.failed_reason = "abort"
+    partial = ledger.completion(Outcome.FAILED)
+    assert (partial.finish_reason, partial.raw_finish_reason) == ("error", "abort")
+    ledger.begins(Try())
+    assert ledger.completion(Outcome.PENDING).finish_reason is None
+
+
+def test_an_attempt_that_is_refused_takes_no_names_back(ledger):
+    answered = Try()
+    answered.decoder.id, answered.decoder.model = "x1", "m-2026"
+    writes(ledger, "Once", answered)
+    ledger.ended("failed", None)
+    ledger.begins(Try(status=503))
+    ledger.ended("failed", None)
+    ledger.begins(Try(status=None))
+    partial = ledger.completion(Outcome.FAILED)
+    assert (partial.text, partial.id, partial.model) == ("Once", "x1", "m-2026")
+
+
 def test_a_seam_is_noted_once(ledger):
     seam = Seam(4, "prefill")
     assert [ledger.joins(None), ledger.joins(seam), ledger.joins(seam)] == [False, True, False]

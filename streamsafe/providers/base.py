@@ -90,6 +90,8 @@ class Decoder:
         self.id: Optional[str] = None
         self.model: Optional[str] = None
         self.state: dict[str, Any] = {}
+        #: The API's own finish reason, where that is a failure: the answer ended in "error".
+        self.failed_reason: Optional[str] = None
         #: Set by the attempt: a payload that is no JSON is put on ``malformed`` and passed over.
         self.skip_malformed = False
         self.malformed: list[StreamingError] = []

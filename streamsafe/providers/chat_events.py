@@ -114,8 +114,15 @@ class ChatDecoder(TextDecoder):
             {**choice, "delta": choice.get("message") or {"content": choice.get("text")}}
             for choice in objects(choices)
         ]
-        self._wanted = min(self._wanted, len(said))
+        self._wanted = min(self._wanted, len(said)) or 1
         return self.payload({**payload, "choices": said})
+
+    def fail(self, payload: Any, *, reason: Optional[str] = None, **more: Any) -> list[Chunk]:
+        """OpenRouter has the choice's finish reason beside the error."""
+        choices = objects(mapping(payload).get("choices"))
+        said = [word(choice.get("finish_reason")) or "" for choice in choices]
+        reason = reason or next((one for one in said if one.lower() in FAILURES), None)
+        return super().fail(payload, reason=reason, **more)
 
     def marked(self) -> None:
         """The choices seen are all there are."""
@@ -212,7 +219,8 @@ class ChatDecoder(TextDecoder):
         reason = reason if isinstance(reason, str) else ""
         if reason.lower() in FAILURES:
             told = mapping(choice.get("error"))  # OpenRouter: of one choice
-            self.fail({"error": told or {"message": f"finish_reason {reason!r}", "type": reason}})
+            told = told or {"message": f"finish_reason {reason!r}", "type": reason}
+            self.fail({"error": told}, reason=reason)
             return
         filtered = not seen.filtered and (reason == "content_filter" or _is_filtered(choice))
         seen.filtered = seen.filtered or filtered

@@ -239,7 +239,7 @@ class CohereDecoder(JSONDecoder):
             return chunks or [Chunk("other", raw=payload)]
         if reason in FAILURES:
             message = delta.get("error") or f"the answer ended with {reason}"
-            self.fail({"error": {"message": message, "type": reason.lower()}})
+            self.fail({"error": {"message": message, "type": reason.lower()}}, reason=reason)
             return chunks
         self.state.update((kind, self._thought(kind)) for kind in self._thoughts)
         normal = FINISH.get(reason, "stop")

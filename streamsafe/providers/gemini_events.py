@@ -147,7 +147,7 @@ class GeminiDecoder(JSONDecoder):
         if reason in MISHAPS:
             message = candidate.get("finishMessage") or f"the model ended with {reason}"
             error = {"message": message, "status": reason}
-            return self.fail({"error": error}, retryable=True)
+            return self.fail({"error": error}, retryable=True, reason=reason)
         if index in self._ended:
             return []
         self._ended[index] = reason

@@ -152,11 +152,14 @@ class JSONDecoder(Decoder):
         retryable: Optional[bool] = None,
         request_id: Optional[str] = None,
         hint: Optional[str] = None,
+        reason: Optional[str] = None,
     ) -> list[Chunk]:
-        """An error in place of, or along with, an answer; always no chunks."""
+        """An error in place of, or along with, an answer; always no chunks. ``reason``: the
+        finish reason that says so."""
         payload = unwrapped(payload)
         facts = error_facts(payload)
         self.finished = False
+        self.failed_reason = reason
         self.failure = api_error(
             facts.message or f"the stream ended in an error: {str(payload)[:200]}",
             code=facts.code or (str(facts.status) if facts.status else None),

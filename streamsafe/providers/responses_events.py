@@ -158,7 +158,8 @@ class ResponsesDecoder(JSONDecoder):
         chunks = self._usage(response.get("usage"), payload)
         if status in ("failed", "cancelled"):
             error = response.get("error") or {"message": f"the response was {status}"}
-            self.fail({"error": error}, retryable=False if status == "cancelled" else None)
+            retryable = False if status == "cancelled" else None
+            self.fail({"error": error}, retryable=retryable, reason=status)
             return chunks
         output = _items(response.get("output"))
         chunks = self._rest_of_all(output, payload) + chunks

@@ -204,6 +204,7 @@ def test_finish_reasons_that_are_failures(decode, reason, said):
     assert got.failure.retryable and got.failure.in_stream
     assert got.failure.message == said.get("error", f"the answer ended with {reason}")
     assert not got.finished and got.completion.text == "x"
+    assert got.decoder.failed_reason == reason
 
 
 def test_an_error_object_is_a_failure_too(decode):

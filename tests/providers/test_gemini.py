@@ -304,7 +304,7 @@ def test_finish_reasons(decode, reason, normal):
 def test_mishaps_of_the_model_are_failures_that_another_try_may_mend(decode, reason):
     got = decode("gemini", [body(text("x"), chunk(finish=reason))])
     assert isinstance(got.failure, APIError) and got.failure.retryable
-    assert reason in got.failure.message
+    assert reason in got.failure.message and got.decoder.failed_reason == reason
     assert not got.finished and got.completion.text == "x"
 
 

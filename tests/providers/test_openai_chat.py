@@ -256,6 +256,14 @@ def test_finish_reasons_that_are_failures(decode, reason, kind):
     assert isinstance(got.failure, kind)
     assert got.failure.retryable and got.failure.in_stream
     assert got.completion.text == "x" and got.completion.finish_reason is None
+    assert got.decoder.failed_reason == reason
+
+
+def test_a_failures_reason_may_stand_beside_its_error(decode):
+    """E6."""
+    raw = {"error": {"code": 502, "message": "m"}, "choices": [{"finish_reason": "error"}]}
+    got = decode("openrouter", [b"data: " + json.dumps(raw).encode() + b"\n\n"])
+    assert (got.decoder.failed_reason, got.failure.message) == ("error", "m")
 
 
 def test_the_end_mark_is_neither_needed_nor_enough(decode):
@@ -613,6 +621,11 @@ def test_a_document_that_is_no_answer_is_a_failure(decode, answer):
     """E19, and whatever else a gateway puts in a stream's place."""
     got = decode("openai", [json.dumps(answer).encode()], content_type="application/json")
     assert isinstance(got.failure, APIError) and got.failure.in_stream
+    assert not got.finished
+
+
+def test_a_document_without_a_choice_is_no_whole_answer(decode):
+    got = decode("openai", [b'{"choices": []}'], content_type="application/json")
     assert not got.finished
 
 

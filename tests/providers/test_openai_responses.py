@@ -215,6 +215,7 @@ def test_a_response_that_failed_is_a_failure(decode, kind):
     assert isinstance(got.failure, APIError) and got.failure.in_stream
     assert got.failure.retryable is (kind == "failed")
     assert got.completion.text == "x" and got.completion.finish_reason is None
+    assert got.decoder.failed_reason == kind
 
 
 @pytest.mark.parametrize(
