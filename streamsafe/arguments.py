@@ -39,7 +39,21 @@ def text(name: str, given: Any) -> Optional[str]:
     if given is not None and not isinstance(given, str):
         # Not shown: it may be a key.
         raise ConfigurationError(f"{name} is a {type(given).__name__}: expected a str or None")
-    return given
+    return given if given is None else whole(name, given)
+
+
+def whole(name: str, given: str) -> str:
+    """A str that stores and servers can be told: half a surrogate pair is no character."""
+    try:
+        given.encode()
+        return given
+    except UnicodeEncodeError as error:
+        at = error.start
+    # Not from that error, which shows what may be a key.
+    raise ConfigurationError(
+        f"{name} holds half a surrogate pair, {given[at]!a} at {at}: expected whole characters, "
+        "as bytes that are decoded with errors='replace' give"
+    )
 
 
 def headers(given: Any) -> dict[str, str]:
@@ -139,7 +153,7 @@ def stream_id(given: Any) -> str:
         return f"st_{os.urandom(8).hex()}"
     if not isinstance(given, str) or not given:
         raise _wrong("stream_id", given, "a str that is not empty")
-    return given
+    return whole("stream_id", given)
 
 
 def _body(given: Any) -> dict[str, Any]:
@@ -181,7 +195,8 @@ def call(
     if prompt is not None:
         raise ConfigurationError("give a prompt or messages, or body=, not both")
     own = _body(body)
-    return Call((), model or own.get("model") or usual, present(asked), own)
+    model = model or text("the body's model", own.get("model")) or usual
+    return Call((), model, present(asked), own)
 
 
 def url(given: Any) -> str:

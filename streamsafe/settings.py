@@ -127,6 +127,7 @@ class Settings:
                 yield fallback._route(fallback.model)._replace(defaults=fallback.defaults)
             elif isinstance(fallback, tuple) and len(fallback) == 2:
                 provider, model = presets.provider(fallback[0]), fallback[1]
+                model = checked.text("the model of a fallback", model)
                 target = presets.target(provider, None, None, {})
                 yield Route(provider, target, self._transport, model, self._barred)
             else:

@@ -111,3 +111,40 @@ def test_none_is_none_at_all(asking):
 
 def test_nothing_was_sent(server):
     assert server.requests == ()
+
+
+HALF = "rivers\ud83c"  # of a character beyond the basic plane, as UTF-16 has it
+
+
+@pytest.mark.parametrize(
+    "asks",
+    [
+        lambda asking: asking.stream("Hi", stream_id=HALF),
+        lambda asking: asking.stream("Hi", model=HALF),
+        lambda asking: asking.stream(body={"model": HALF}),
+        lambda asking: asking.stream("Hi", fallbacks=[("openai", HALF)]),
+        lambda asking: asking.resume(HALF, journal=Shelf()),
+        lambda asking: asking.map(["Hi"], name=HALF),
+    ],
+)
+def test_half_a_surrogate_pair_is_no_name(asking, asks, monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "k")
+    with pytest.raises(ConfigurationError, match=r"surrogate pair, '\\ud83c' at 6: expected"):
+        asks(asking)
+
+
+def test_a_key_with_half_a_pair_is_not_shown():
+    with pytest.raises(ConfigurationError, match="api_key holds") as raised:
+        StreamSession("openai", api_key=HALF)
+    assert HALF[:6] not in repr((raised.value, raised.value.__cause__, raised.value.__context__))
+
+
+def test_nor_is_it_an_item_of_a_batch(asking):
+    (result,) = asking.map([{"prompt": "Hi", "id": HALF}])
+    assert isinstance(result.error, ConfigurationError) and "surrogate" in str(result.error)
+
+
+@pytest.mark.parametrize("name", [HALF, "a\0b"])
+def test_no_sink_has_a_name_that_no_file_can_have(asking, tmp_path, name):
+    with pytest.raises(ConfigurationError, match="sink="):
+        asking.stream("Hi", sink=tmp_path / name)

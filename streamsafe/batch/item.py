@@ -11,6 +11,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from streamsafe.arguments import whole
 from streamsafe.errors import ConfigurationError
 
 #: The arguments of ``session.stream`` that are no parameters of the API. An item may not set them:
@@ -54,7 +55,8 @@ def item_of(index: int, given: Any) -> Item:
     name = fields.pop("custom_id", name)
     if name is not None and (isinstance(name, bool) or not isinstance(name, (str, int))):
         raise ConfigurationError(f"id={name!r}: expected a str or an int")
-    return Item(index, str(index if name is None else name), given, _arguments(fields))
+    name = whole("id", str(index if name is None else name))
+    return Item(index, name, given, _arguments(fields))
 
 
 def _arguments(fields: dict[str, Any]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import os
 from collections.abc import Generator, Iterable, Mapping
 from typing import Any, Optional, Protocol
 
+from streamsafe.arguments import whole
 from streamsafe.batch import retrying
 from streamsafe.batch.driver import Driver
 from streamsafe.batch.item import RESERVED
@@ -89,6 +90,7 @@ def _check(
         raise ConfigurationError(f"max_workers={max_workers!r}: expected an int of at least 1")
     if not isinstance(name, str) or not name:
         raise ConfigurationError(f"name={name!r}: expected a str that is not empty")
+    whole("name", name)
     for own in _OWN:
         if own in same:
             raise ConfigurationError(f"{own}= differs from prompt to prompt: give it with each")

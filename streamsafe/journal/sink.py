@@ -61,7 +61,8 @@ class PathSink:
     """A file in UTF-8: ``path.part`` until the answer is whole, then in place of ``path``."""
 
     def __init__(self, path: str) -> None:
-        if not path or os.path.isdir(path) or not os.path.isdir(os.path.dirname(path) or "."):
+        there = os.path.isdir(os.path.dirname(path) or ".")
+        if not _is_name(path) or os.path.isdir(path) or not there:
             raise ConfigurationError(
                 f"sink={path!r}: expected the path of a file in a directory that exists"
             )
@@ -124,6 +125,14 @@ class PathSink:
             f"{self._written:,} bytes of it are there",
             hint="make room or choose another path",
         )
+
+
+def _is_name(path: str) -> bool:
+    """Whether the system can have a file of that name."""
+    try:
+        return bool(path) and b"\0" not in os.fsencode(path)
+    except UnicodeEncodeError:  # half a surrogate pair
+        return False
 
 
 class FileSink:
