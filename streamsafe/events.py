@@ -165,6 +165,8 @@ class _State:
     def forked(self) -> None:
         """In a forked child: the source is the parent's to read."""
         self._lock = threading.RLock()
+        if self._attempt is not None:
+            self._attempt.scope.forked()
         self._cancelled = self._cancelled or StreamCancelledError(forks.REASON)
 
     def _fail(self, error: BaseException) -> None:
@@ -174,7 +176,7 @@ class _State:
         """The source's whole life, with its beginning and its end told."""
         source = self.source
         began, tell = source.clock.now(), self._notices.tell
-        forks.reads(self)
+        forks.tell(self)
         tell(Started, source.clock.wall(), source.framing, None)
         try:
             yield from self._attempts()

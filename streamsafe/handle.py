@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Iterator
 from typing import Optional
 
+from streamsafe.engine import forks
 from streamsafe.engine.accumulator import Accumulator
 from streamsafe.models import Chunk, Completion, ToolCallFragment
 from streamsafe.stream import Stream
@@ -44,6 +45,11 @@ class StreamHandle:
             target=self._read, name=f"streamsafe-reader-{stream.stream_id}", daemon=True
         )
         self._thread.start()
+        forks.tell(self)
+
+    def forked(self) -> None:
+        """In a forked child, where nobody reads: see ``forks``."""
+        self._changed = threading.Condition()
 
     @property
     def stream_id(self) -> str:

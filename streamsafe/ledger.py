@@ -62,8 +62,10 @@ class Ledger:
             self._spent = _sum(self._spent, record.usage)
 
     def forked(self) -> None:
-        """In a forked child: the lock may be held by nobody."""
+        """In a forked child: see ``forks``."""
         self._folding = threading.RLock()
+        if self.attempt is not None:
+            self.attempt.scope.forked()
 
     # -- what comes --------------------------------------------------------------------------
 

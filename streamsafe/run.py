@@ -87,7 +87,7 @@ class Run:
             self._end(self.cancelled, Outcome.CANCELLED)
 
     def forked(self) -> None:
-        """In a forked child: the stream is the parent's, and a lock may be held by nobody."""
+        """In a forked child: the stream is the parent's; see ``forks``."""
         self._lock, self._wake = threading.RLock(), threading.Event()
         self.ledger.forked()
         if self.cancelled is None and self.final is None:
@@ -136,7 +136,7 @@ class Run:
             if self.cancelled is not None:
                 raise self.cancelled
             self.status = "streaming"
-        forks.reads(self)
+        forks.tell(self)
         self.ledger.rhythm = Rhythm(setup.clock.now())
         self._deadline = Deadline(setup.timeouts.total, setup.clock)
         if setup.cancel is not None:

@@ -6,12 +6,14 @@ import signal
 import sys
 import threading
 import time
+from contextlib import ExitStack, contextmanager
 
 import pytest
 import requests
 
 from streamsafe import (
     Outcome,
+    RetryBudget,
     RetryPolicy,
     StreamCancelledError,
     StreamingError,
@@ -331,6 +333,73 @@ def test_a_forked_child_takes_no_token_from_its_parent(server, kind):
         assert "".join(chunk.text for chunk in seen) == TEXT
     else:
         assert len(seen) == len(EVENTS)
+
+
+@contextmanager
+def held_by_another_thread(*locks):
+    """Locks that a fork in the body finds held, and its child for ever."""
+    held, let_go = threading.Event(), threading.Event()
+
+    def hold():
+        with ExitStack() as stack:
+            for lock in locks:
+                stack.enter_context(lock)
+            held.set()
+            let_go.wait(PATIENCE)
+
+    holder = threading.Thread(target=hold, name="test-holder")
+    holder.start()
+    assert held.wait(PATIENCE)
+    try:
+        yield
+    finally:
+        let_go.set()
+        holder.join()
+
+
+def forked(work):
+    """The status of a child that does the work; it is killed if that takes for ever."""
+    child = os.fork()
+    if child == 0:
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.alarm(int(PATIENCE))
+        status = 1
+        try:
+            work()
+            status = 0
+        finally:
+            os._exit(status)
+    return os.waitpid(child, 0)[1]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this platform")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+@pytest.mark.parametrize("kind", ["stream", "events", "handle"])
+def test_a_forked_child_leaves_its_copy_whatever_lock_was_held(server, kind):
+    server.expect(stream(EVENTS[:4], wait("go"), EVENTS[4:]))
+    asking = session(server)
+    if kind == "events":
+        answer = asking.events(server.url, method="POST", json={})
+        next(answer)
+        locks = [answer._state._lock, answer._state._attempt.scope._lock]
+    else:
+        answer = asking.stream("Hi") if kind == "stream" else asking.submit("Hi")
+        next(iter(answer)) if kind == "handle" else next(answer)
+        run = answer._run if kind == "stream" else answer.stream._run
+        locks = [run._lock, run.ledger._folding, run.ledger.attempt.scope._lock]
+        locks += [answer._changed] if kind == "handle" else []
+    with held_by_another_thread(*locks):
+        assert forked(answer.cancel if kind == "handle" else answer.close) == 0
+    server.gate("go").open()
+    assert len(list(answer)) > 0
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this platform")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_forked_child_has_the_use_of_a_budget_whose_lock_was_held():
+    budget = RetryBudget()
+    with held_by_another_thread(budget._lock):
+        assert forked(budget.take) == 0
 
 
 # -- cancelling ------------------------------------------------------------------------------------

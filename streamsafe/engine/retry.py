@@ -15,6 +15,7 @@ import threading
 import time
 from typing import Callable, NamedTuple, Optional
 
+from streamsafe.engine import forks
 from streamsafe.errors import ConfigurationError, StreamingError
 from streamsafe.models import Frozen
 
@@ -51,6 +52,11 @@ class RetryBudget:
         self._lock = threading.Lock()  # guards _left and _filled
         self._left = float(tokens)
         self._filled = now()
+        forks.tell(self)
+
+    def forked(self) -> None:
+        """In a forked child, which has a bucket of its own: see ``forks``."""
+        self._lock = threading.Lock()
 
     @property
     def remaining(self) -> float:

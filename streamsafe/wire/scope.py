@@ -44,6 +44,10 @@ class Scope:
         # A forked child has a copy of all streams, and drops it: the connection is its parent's.
         self._process = os.getpid()
 
+    def forked(self) -> None:
+        """In a forked child: a thread that held the lock is not there to let go of it."""
+        self._lock, self._wake = threading.RLock(), None
+
     def attach(self, sock: socket.socket) -> None:
         """Take hold of a connection's socket, in place of any held before; shut it if aborted."""
         fd = os.dup(sock.fileno())
