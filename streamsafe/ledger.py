@@ -39,7 +39,7 @@ class Ledger:
         self._folding = threading.RLock()
         #: None until the stream begins.
         self.rhythm: Optional[Rhythm] = None
-        #: The one that is under way, or was the last.
+        #: The one that is under way, or was the last; None once the stream has ended.
         self.attempt: Optional[Attempt] = None
         #: Those of the attempts that have ended.
         self.records: list[AttemptRecord] = []
@@ -131,14 +131,16 @@ class Ledger:
     @property
     def state(self) -> Mapping[str, Any]:
         """What the provider keeps to go on by."""
-        return self._state if self.attempt is None else self.attempt.decoder.state
+        attempt = self.attempt
+        return self._state if attempt is None else attempt.decoder.state
 
     def completion(self, outcome: Outcome) -> Completion:
         """What has been delivered so far."""
         usage, timings, route = self._usage(), Timings(), self._course.route
         if self.rhythm is not None:
             timings = self.rhythm.timings(self._setup.clock.now(), usage)
-        decoder = self.attempt.decoder if self.attempt is not None else None
+        attempt = self.attempt
+        decoder = attempt.decoder if attempt is not None else None
         model, answer_id = self._names()
         with self._folding:
             completion = self.answer.completion(
@@ -169,9 +171,10 @@ class Ledger:
         route, model, answer_id = self._heard
         if route is not self._course.route:
             model = answer_id = None
-        if self.attempt is None:
+        attempt = self.attempt
+        if attempt is None:
             return model, answer_id
-        return self.attempt.decoder.model or model, self.attempt.decoder.id or answer_id
+        return attempt.decoder.model or model, attempt.decoder.id or answer_id
 
     def _usage(self) -> Optional[Usage]:
         """What the current attempt cost: as the server says, else a guess from the lengths."""

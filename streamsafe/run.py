@@ -100,7 +100,8 @@ class Run:
 
     def completion(self) -> Completion:
         """What has been delivered so far, or the final completion."""
-        return self.final or self.ledger.completion(Outcome.PENDING)
+        pending = None if self.final else self.ledger.completion(Outcome.PENDING)
+        return self.final or pending  # type: ignore[return-value]  # the final one, if it came now
 
     # -- the generator's body, on the reading thread -------------------------------------------
 
@@ -357,6 +358,8 @@ class Run:
         completion = self.ledger.completion(outcome)
         with self._lock:
             self.final, self.status = completion, status
+        # It knows this run: a stream that is dropped shall be gone, not wait for the collector.
+        self.ledger.attempt = None
         self._wake.set()
         if rhythm is not None:
             self._keeper.end(completion, status, self.error)

@@ -6,6 +6,7 @@ import signal
 import sys
 import threading
 import time
+import weakref
 from contextlib import ExitStack, contextmanager
 
 import pytest
@@ -256,6 +257,19 @@ def test_a_stream_that_is_dropped_closes_its_connection(server):
     del answer
     gc.collect()
     assert server.requests[0].client_gone.wait(PATIENCE)
+
+
+def test_a_stream_that_has_ended_needs_no_collector(server):
+    server.expect(stream(EVENTS))
+    answer = session(server).stream("Hi")
+    answer.until_done()
+    gone = weakref.ref(answer._run)
+    gc.disable()
+    try:
+        del answer
+        assert gone() is None
+    finally:
+        gc.enable()
 
 
 def test_leaving_behind_the_finish_is_a_whole_answer(server):
