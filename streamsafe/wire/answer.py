@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import io
+import re
 from typing import Any, Optional
 
 from streamsafe.errors import LimitExceededError
@@ -14,6 +15,13 @@ from streamsafe.wire.opening import CURRENT
 READ_SIZE = 64 * 1024
 #: The buffer that a connection has; a read that filled it is followed by larger ones.
 BUFFER_SIZE = io.DEFAULT_BUFFER_SIZE
+
+_NAME, _VALUE = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", r"[\t -~]*"
+#: A head as nearly all are: nothing but tokens and ASCII, one line a header, CRLF.
+_PLAIN_HEAD = re.compile(rf"HTTP/1\.1 200( {_VALUE})?\r\n((?:{_NAME}:{_VALUE}\r\n)*)\r\n")
+_HEADER = re.compile(rf"({_NAME}):[\t ]*({_VALUE})\r\n")
+#: http.client takes no head of more lines, the blank one behind the headers included.
+_MOST_LINES = 100
 
 
 class Answer(http.client.HTTPResponse):
@@ -33,8 +41,11 @@ class Answer(http.client.HTTPResponse):
             return super().begin()
         lines = self.fp
         # One byte proves that the server answers, and the connection was not a stale one.
-        if lines.peek(1):
+        there = lines.peek(1)
+        if there:
             opening.answered = True
+        if self._begin_at_once(there, opening.max_header_bytes):
+            return
         head = _Head(lines, opening.max_header_bytes)
         self.fp = head
         try:
@@ -46,6 +57,40 @@ class Answer(http.client.HTTPResponse):
         if len({one.strip() for one in ",".join(lengths).split(",")}) > 1:
             # urllib3 refuses it too, but leaves the socket to the garbage collector.
             raise http.client.HTTPException(f"Content-Length is {', '.join(lengths)}")
+
+    def _begin_at_once(self, there: bytes, limit: int) -> bool:
+        """Begin with the head of a chunked stream that is ``there`` as a whole, if it is plain.
+
+        http.client has e-mail's parser read a head, which takes as long as the rest of a short
+        answer. What this takes, it takes for the same.
+        """
+        end = there.find(b"\r\n\r\n") + 4
+        if not 4 <= end <= limit or self.debuglevel:
+            return False
+        plain = _PLAIN_HEAD.fullmatch(there[:end].decode("latin-1"))
+        if plain is None or self._method == "HEAD":  # type: ignore[attr-defined]
+            return False
+        headers = _HEADER.findall(plain[2])
+        # Of a name that comes twice the first counts.
+        known = {name.lower(): value.lower() for name, value in reversed(headers)}
+        if (
+            known.get("transfer-encoding") != "chunked"
+            or "content-length" in known
+            or "close" in known.get("connection", "")
+            or known.get("content-type", "").startswith(("multipart", "message"))
+            or len(headers) >= _MOST_LINES
+        ):
+            return False
+        self.fp.read(end)
+        self.version, self.code, self.status = 11, 200, 200
+        self.reason = (plain[1] or "").strip()
+        self.headers = self.msg = message = http.client.HTTPMessage()
+        for name, value in headers:
+            message.set_raw(name, value)
+        message.set_payload("")
+        self.chunked, self.chunk_left, self.length = True, None, None
+        self.will_close = False
+        return True
 
     def _read_status(self) -> tuple[str, int, str]:
         # A client must be ready for any number of 1xx (RFC 9110, 15.2); http.client
