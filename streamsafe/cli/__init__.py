@@ -38,7 +38,7 @@ CTRL_C = 130
 
 def main(argv: Optional[Sequence[str]] = None) -> int:
     """Run one command; returns its exit code. ``argv``: None = the program's own arguments."""
-    _open_closed()
+    _ready_output()
     arguments = list(sys.argv[1:] if argv is None else argv)
     command = next((name for name in arguments if not name.startswith("-")), None)
     parser = _parser(command)
@@ -67,11 +67,15 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
         return FAILED
 
 
-def _open_closed() -> None:
-    """A cron job or a service may have started us without an output (``>&-``): it is None then."""
+def _ready_output() -> None:
+    """A cron job or a service may have started us without an output (``>&-``): it is None then.
+    And what an output has no character for (cp1252, ASCII) is a "?", no reason to stop."""
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))
+    reconfigure = getattr(sys.stdout, "reconfigure", None)
+    if reconfigure is not None:
+        reconfigure(errors="replace")
 
 
 def _parser(command: Optional[str]) -> argparse.ArgumentParser:

@@ -132,15 +132,14 @@ def _show(chunk: Chunk, as_json: bool) -> None:
 
 
 def _write(text: str) -> None:
-    # What the terminal has no character for, and half a character of a model's, is a "?".
-    encoding = sys.stdout.encoding or "utf-8"
-    print(text.encode(encoding, "replace").decode(encoding), end="", flush=True)
+    print(text, end="", flush=True)
 
 
 def _write_json(value: Any) -> None:
+    # Escaped where the output is not UTF-8, which JSON has to be, and for half a character.
     text = json.dumps(value, ensure_ascii=False)
     try:
-        text.encode(sys.stdout.encoding or "utf-8")
+        text.encode("utf-8" if "utf" in (sys.stdout.encoding or "utf-8").lower() else "ascii")
     except UnicodeEncodeError:
         text = json.dumps(value)
     print(text, flush=True)

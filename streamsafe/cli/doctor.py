@@ -16,7 +16,7 @@ import textwrap
 from typing import Any
 
 from streamsafe.cli import FAILED, OK, WARNED
-from streamsafe.cli.style import Style
+from streamsafe.cli.style import Style, put_utf8
 from streamsafe.doctor.checks import Check
 from streamsafe.doctor.checkup import (
     FIRST_TOKEN,
@@ -35,7 +35,7 @@ _CODES = {"error": FAILED, "warning": WARNED}
 
 #: Of each state: the mark, the same in ASCII, and its colour.
 _MARKS = {
-    "ok": ("✔", "ok", "green"),
+    "ok": ("✔", "+", "green"),
     "note": ("i", "i", "cyan"),
     "warning": ("!", "!", "yellow"),
     "error": ("✘", "x", "red"),
@@ -92,7 +92,7 @@ def run(args: argparse.Namespace) -> int:
     if args.report:
         _write(args.report, checkup.debugger.report(format="html"))
     if args.json:
-        print(pretty_json(_facts(checkup)))
+        put_utf8(pretty_json(_facts(checkup)))
     else:
         _Page().show(checkup, options)
     return _CODES.get(checkup.worst, OK)

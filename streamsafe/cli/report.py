@@ -12,6 +12,7 @@ import argparse
 import sys
 
 from streamsafe.cli import FAILED, OK, WARNED
+from streamsafe.cli.style import put_utf8
 from streamsafe.debug.debugger import FORMATS, StreamDebugger
 from streamsafe.doctor.playback import Playback
 from streamsafe.errors import ConfigurationError, StreamingError
@@ -61,7 +62,8 @@ def _format(args: argparse.Namespace) -> str:
 
 def _put(report: str, args: argparse.Namespace) -> None:
     if args.output is None:
-        print(report.rstrip("\n"))
+        show = print if _format(args) == "text" else put_utf8
+        show(report.rstrip("\n"))
         return
     try:
         with open(args.output, "w", encoding="utf-8") as file:

@@ -5,22 +5,35 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import sys
 from typing import TextIO
 
 _CODES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
 
 
+def put_utf8(text: str) -> None:
+    """Print what is for programs (JSON, a page): UTF-8, whatever the terminal's encoding is."""
+    data = f"{text}\n".encode("utf-8", "replace")
+    buffer = getattr(sys.stdout, "buffer", None)
+    if buffer is None:
+        print(data.decode(), end="", flush=True)
+        return
+    sys.stdout.flush()
+    buffer.write(data)
+    buffer.flush()
+
+
 class Style:
     """Paints for one stream of output.
 
-    Colours only on a terminal, and not where NO_COLOR is set (https://no-color.org); symbols in
-    ASCII where the output's encoding has no others.
+    Colours only on a terminal that knows them (not TERM=dumb), and not where NO_COLOR is set
+    (https://no-color.org); symbols in ASCII where the output's encoding has no others.
     """
 
     def __init__(self, out: TextIO) -> None:
-        self._colours = out.isatty() and "NO_COLOR" not in os.environ
+        able = out.isatty() and os.environ.get("TERM") != "dumb"
+        self._colours = able and not os.environ.get("NO_COLOR")
         self._unicode = "utf" in (getattr(out, "encoding", None) or "").lower()
-        self.live = out.isatty()
         self.width = max(40, min(100, shutil.get_terminal_size((80, 24)).columns))
 
     def paint(self, text: str, *names: str) -> str:

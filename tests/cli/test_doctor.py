@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 
 import pytest
@@ -85,3 +86,19 @@ def test_wrong_arguments_are_a_usage_error(capsys):
     with pytest.raises(SystemExit):
         main(["doctor", "openai", "-H", "nonsense"])
     assert "expected NAME: VALUE" in capsys.readouterr().err
+
+
+def test_where_there_are_no_symbols_the_steps_stand_apart_from_their_marks(run, monkeypatch):
+    narrow = io.TextIOWrapper(io.BytesIO(), encoding="cp1252", errors="replace")
+    monkeypatch.setattr("sys.stdout", narrow)
+    run(stream(EVENTS))
+    narrow.flush()
+    assert " + status      HTTP 200" in narrow.buffer.getvalue().decode("cp1252")
+
+
+def test_an_answer_that_the_terminal_cannot_show_is_no_failure(run, monkeypatch):
+    narrow = io.TextIOWrapper(io.BytesIO(), encoding="cp1252")
+    monkeypatch.setattr("sys.stdout", narrow)
+    code, _, _ = run(stream(openai_chat("河 is a river.")))
+    narrow.flush()
+    assert code == 0 and "? is a river." in narrow.buffer.getvalue().decode("cp1252")
