@@ -278,6 +278,5 @@ def _block(part: Mapping[str, Any], place: int) -> dict[str, Any]:
     if kind == "refusal":
         return {"type": "text", "text": part.get("refusal") or ""}
     if kind is None or kind in _FOREIGN:
-        what = parts.kind_of(part)
-        raise parts.wrong(place, f"expected text, image_url or Anthropic's own blocks, got {what}")
+        raise parts.foreign(part, place, "text, image_url or Anthropic's own blocks")
     return dict(part)

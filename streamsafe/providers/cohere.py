@@ -121,8 +121,7 @@ def _part(part: Mapping[str, Any], place: int) -> Mapping[str, Any]:
     if kind == "refusal":
         return {"type": "text", "text": part.get("refusal") or ""}
     if kind is None or kind in _FOREIGN:
-        what = parts.kind_of(part)
-        raise parts.wrong(place, f"expected text, image_url or documents, got {what}")
+        raise parts.foreign(part, place, "text, image_url or documents")
     return parts.image(part, place) if kind == "image_url" else part
 
 

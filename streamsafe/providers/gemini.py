@@ -284,10 +284,7 @@ def _part(part: Mapping[str, Any], place: int) -> dict[str, Any]:
     if kind == "input_audio" and isinstance(audio, Mapping):
         mime = f"audio/{audio.get('format', 'wav')}"
         return {"inlineData": {"mimeType": mime, "data": audio.get("data", "")}}
-    what = parts.kind_of(part)
-    raise parts.wrong(
-        place, f"expected text, image_url, input_audio or Gemini's own parts, got {what}"
-    )
+    raise parts.foreign(part, place, "text, image_url, input_audio or Gemini's own parts")
 
 
 def _image(url: str, place: int) -> dict[str, Any]:

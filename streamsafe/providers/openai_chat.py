@@ -27,6 +27,9 @@ _FOREIGN = frozenset({
     "input_file",
 })  # fmt: skip
 
+#: What a part of nothing but text has.
+_TEXT = {"type", "text"}
+
 
 class OpenAIChat(Service):
     """The provider of one preset of the family."""
@@ -66,12 +69,16 @@ def _message(message: Mapping[str, Any], place: int) -> dict[str, Any]:
     content = message.get("content")
     if not isinstance(content, str) and content:
         made["content"] = [_part(part, place) for part in parts.parts_of(content)]
+        if role == "assistant" and all(part.keys() == _TEXT for part in made["content"]):
+            # Of Anthropic's, in blocks; servers such as DeepSeek want a str of an assistant.
+            made["content"] = "".join(part["text"] for part in made["content"])
     return made
 
 
 def _part(part: Mapping[str, Any], place: int) -> Mapping[str, Any]:
     kind = part.get("type")
-    if kind is None or kind in _FOREIGN or (kind == "image" and "source" in part):
-        what = parts.kind_of(part)
-        raise parts.wrong(place, f"expected text, image_url and the like, got {what}")
+    # Mistral and vLLM have thoughts among the parts as well; these are Anthropic's.
+    thought = kind == "thinking" and isinstance(part.get("thinking"), str) and "signature" in part
+    if kind is None or kind in _FOREIGN or thought or (kind == "image" and "source" in part):
+        raise parts.foreign(part, place, "text, image_url and the like")
     return parts.image(part, place) if kind == "image_url" else part

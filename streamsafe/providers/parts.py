@@ -16,6 +16,20 @@ from streamsafe.errors import ConfigurationError
 _DATA_URL = re.compile(r"data:([^;,]+)(?:;[^;,]+)*;base64,(.*)", re.S)
 
 
+_PLAIN = (
+    "an answer of another API's: completion.replace(message=None).to_message() has it without the "
+    "blocks that are of that API alone"
+)
+
+#: What to give in place of a block of another API's.
+_INSTEAD = {
+    "thinking": _PLAIN,
+    "redacted_thinking": _PLAIN,
+    "tool_use": _PLAIN,
+    "tool_result": 'a message {"role": "tool", "tool_call_id": ..., "content": ...} holds it',
+}
+
+
 class Call(NamedTuple):
     """One tool call of an assistant message."""
 
@@ -27,6 +41,15 @@ class Call(NamedTuple):
 def wrong(place: int, what: str) -> ConfigurationError:
     """The error for a message that the API cannot take."""
     return ConfigurationError(f"messages[{place}]: {what}")
+
+
+def foreign(part: Mapping[str, Any], place: int, expected: str) -> ConfigurationError:
+    """The error for a part that the API does not have."""
+    kind = part.get("type")
+    return ConfigurationError(
+        f"messages[{place}]: expected {expected}, got {kind_of(part)}",
+        hint=_INSTEAD.get(kind) if isinstance(kind, str) else None,
+    )
 
 
 def parts_of(content: Any) -> list[Mapping[str, Any]]:
@@ -44,10 +67,7 @@ def text_of(message: Mapping[str, Any], place: int) -> str:
     for part in parts_of(message.get("content")):
         text = part.get("text") if part.get("type", "text") == "text" else part.get("refusal")
         if not isinstance(text, str):
-            raise wrong(
-                place, f"a message of the {message.get('role')}'s holds only text here, no "
-                f"{kind_of(part)}",
-            )
+            raise foreign(part, place, f"only text in a message of the {message.get('role')}'s")
         texts.append(text)
     return "".join(texts) or str(message.get("refusal") or "")
 
