@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import doctest
 import importlib
+import inspect
 import os
 import pkgutil
 import re
@@ -31,6 +32,7 @@ from streamsafe.testing.script import Exchange
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.rst", *sorted((ROOT / "docs").glob("*.rst"))]
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
+SLOW = ("dask_batch.py",)  # starts processes, and each imports Dask
 
 ANSWER = "Rivers do not hurry, and yet they arrive."
 EVENTS = openai_chat(ANSWER, usage=(9, 12))
@@ -123,7 +125,13 @@ def test_what_a_page_shows_runs(
     names.clear()  # and with them the sessions and their connections
 
 
-@pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.name)
+@pytest.mark.parametrize(
+    "example",
+    [
+        pytest.param(path, marks=pytest.mark.slow if path.name in SLOW else (), id=path.name)
+        for path in EXAMPLES
+    ],
+)
 def test_an_example_runs(example: Path, server: FaultServer, tmp_path: Path) -> None:
     source = example.read_text("utf-8")
     for needed in re.findall(r"^# needs: (\S+)", source, re.M):
@@ -154,6 +162,7 @@ def test_what_the_docstrings_show_is_true() -> None:
             module = importlib.import_module(info.name)
         except ImportError:  # its extra is not installed
             continue
-        if doctest.testmod(module).failed:
+        # Looking for examples takes the most time, and few modules have any.
+        if ">>>" in inspect.getsource(module) and doctest.testmod(module).failed:
             failed.append(info.name)
     assert failed == []

@@ -112,7 +112,7 @@ def cut_server(server, cut, how):
 @pytest.mark.parametrize(
     ("way", "step"),
     [
-        *((way, 17) for way in WAYS),
+        *((way, 43) for way in WAYS),
         *(
             pytest.param(way, 1 if way == "vllm exact" else 5, marks=pytest.mark.slow)
             for way in WAYS

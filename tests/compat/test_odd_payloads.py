@@ -60,10 +60,11 @@ EVENTS = {
 
 @pytest.mark.parametrize("whole", [False, True])
 @pytest.mark.parametrize("ask", EVENTS)
+@pytest.mark.parametrize("times", [30, pytest.param(120, marks=pytest.mark.slow)])
 def test_odd_values_are_passed_on_or_are_an_error_of_the_sdks(
-    ask: Callable[..., None], whole: bool, server: FaultServer
+    ask: Callable[..., None], whole: bool, times: int, server: FaultServer
 ) -> None:
-    for events in made_odd(EVENTS[ask], random.Random(7), times=120):
+    for events in made_odd(EVENTS[ask], random.Random(7), times):
         server.expect(stream(events))
         try:
             ask(server, whole)

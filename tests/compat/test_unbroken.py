@@ -27,14 +27,16 @@ def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("name", SCRIPTS)
+@pytest.mark.parametrize("step", [4, pytest.param(1, marks=pytest.mark.slow)])
 def test_a_broken_answer_looks_whole(
     name: str,
+    step: int,
     server: FaultServer,
     answered: Callable[[RecordedRequest], Exchange],
     printed: Callable[..., str],
 ) -> None:
     whole = printed(name, ours=True)
-    for cut in cuts(answered(server.requests[0])):
+    for cut in [*cuts(answered(server.requests[0]))][::step]:
         before = len(server.requests)
         server.handle(Breaking(answered, cut))
         shown = printed(name, ours=True, options='resume="restart", ')

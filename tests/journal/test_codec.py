@@ -52,7 +52,7 @@ chunks = st.builds(
 
 
 @given(st.lists(chunks | texts.map(lambda text: Chunk("text", text)), max_size=5))
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=settings.default.max_examples // 2)
 def test_chunks_go_round_with_and_without_their_payloads(given_chunks):
     again = codec.chunks_from_json(codec.chunks_to_json(given_chunks))
     assert again == [chunk._replace(raw=None) for chunk in given_chunks]
@@ -61,7 +61,7 @@ def test_chunks_go_round_with_and_without_their_payloads(given_chunks):
 
 
 @given(st.lists(chunks, max_size=5))
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=settings.default.max_examples // 2)
 def test_a_restart_is_seen_in_the_written_form_and_never_where_there_is_none(given_chunks):
     written = codec.chunks_to_json(given_chunks, keep_raw=True)
     wanted = any(chunk.kind == "restart" for chunk in given_chunks)
@@ -79,7 +79,7 @@ def test_plain_text_costs_little_more_than_itself():
 
 
 @given(st.lists(objects, max_size=3), st.none() | texts, objects, st.none() | objects)
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=settings.default.max_examples // 2)
 def test_calls_go_round(messages, model, parameters, body):
     parameters = {f"p{name}": value for name, value in parameters.items()}
     call = Call(messages, model, parameters, {"input": body} if body else None)

@@ -100,7 +100,7 @@ def test_a_body_that_is_cut_short(body: bytes, places: list[int], end: int) -> N
     assert outcome(Answer, cut_up(body, places)) == expected
 
 
-@settings(max_examples=300)
+@settings(max_examples=3 * settings.default.max_examples)
 @given(
     body=bodies(), places=cuts, at=st.integers(0, 2000),
     garbage=st.one_of(st.binary(max_size=6), st.sampled_from([b"-5\r\n", b"xyz\r\n", b"\n", b";"])),
