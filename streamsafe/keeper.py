@@ -72,12 +72,13 @@ class Keeper:
 
     def chunks(self, chunks: Sequence[Chunk], state: Mapping[str, Any]) -> None:
         """These are about to be shown: they are on disk when this returns."""
-        if self._journal is not None:
-            journal = self._journal
-            self._try(lambda: journal.append(self._stream_id, chunks, state=state))
-        if self._sink is not None:
-            sink = self._sink
-            self._try(lambda: sink.write(chunks))
+        try:  # not through _try: this runs once a read
+            if self._journal is not None:
+                self._journal.append(self._stream_id, chunks, state=state)
+            if self._sink is not None:
+                self._sink.write(chunks)
+        except Exception as error:
+            raise ProgramError(error) from error
 
     def recalled(self, partial: Completion) -> Completion:
         """With the whole text, where there is more of it than in memory and it can be read."""

@@ -28,8 +28,7 @@ from streamsafe.models import (
     Usage,
 )
 
-_TEXT = Chunk("text")
-_DEFAULTS = dict(zip(Chunk._fields[1:], _TEXT[1:]))
+_DEFAULTS = dict(zip(Chunk._fields[1:], Chunk("text")[1:]))
 _COMPLETION = Completion().fields()
 _ATTEMPT = Attempt(0, 0.0).fields()
 
@@ -65,13 +64,17 @@ def from_json(data: bytes) -> Any:
 
 def chunks_to_json(chunks: Sequence[Chunk], keep_raw: bool = False) -> bytes:
     """A list of chunks; plain pieces of text, which most are, as the text alone."""
-    items = [
-        # Each piece by itself: an encoder of a list is made anew for each list.
-        _quote(chunk[1])
-        if _plain(chunk) and not (keep_raw and chunk[7] is not None)
-        else _encode(_pack(chunk, keep_raw))
-        for chunk in chunks
-    ]
+    items = []
+    for chunk in chunks:
+        # Compared with what it would be at once, since this runs for every token.
+        text, raw = chunk[1], chunk[7]
+        if chunk == ("text", text, "", None, None, None, 0, raw, "", None, None) and (
+            raw is None or not keep_raw
+        ):
+            items.append(_quote(text))
+        else:
+            # Each by itself: an encoder of a list is made anew for each list.
+            items.append(_encode(_pack(chunk, keep_raw)))
     return f"[{','.join(items)}]".encode("utf-8", "surrogatepass")
 
 
@@ -91,11 +94,7 @@ def texts_from_json(data: bytes) -> Iterable[str]:
 
 def has_restart(data: bytes) -> bool:
     """Whether a "restart" is among the chunks. In a text, the quotes would be escaped."""
-    return b'"kind":"restart"' in data
-
-
-def _plain(chunk: Chunk, behind: Any = _TEXT[2:7], last: Any = _TEXT[8:]) -> bool:
-    return chunk[0] == "text" and chunk[2:7] == behind and chunk[8:] == last
+    return data.find(b'"kind":"restart"') >= 0  # "in" tries the bytes as a number first
 
 
 def _pack(chunk: Chunk, keep_raw: bool) -> dict[str, Any]:

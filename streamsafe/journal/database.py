@@ -11,9 +11,9 @@ import sqlite3
 import threading
 import time
 from contextlib import closing, contextmanager
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Optional
+from typing import Any, Optional
 
 from streamsafe.errors import ConfigurationError, StorageError, StreamingError
 
@@ -75,6 +75,7 @@ class Database:
         # close a dropped stream, which writes its end, in the middle of another's write.
         self._lock = threading.RLock()
         self._connection: Optional[sqlite3.Connection] = None
+        self._cursor: Optional[sqlite3.Cursor] = None  # the connection's, for ``change``
 
     def __enter__(self) -> sqlite3.Connection:
         self._lock.acquire()
@@ -89,9 +90,27 @@ class Database:
     def __exit__(self, kind: object, error: Optional[BaseException], trace: object) -> None:
         self._lock.release()
         if isinstance(error, (sqlite3.Error, UnicodeEncodeError)):
-            raise StorageError(
-                f"the journal {self.path} could not be used: {error}", hint=_remedy(error)
-            ) from error
+            raise self._failure(error) from error
+
+    def change(self, statement: str, values: Sequence[Any]) -> int:
+        """One statement alone, which is a transaction of its own: how many rows it changed.
+
+        For what runs once a read: ``with``, and a cursor for each statement, cost 4 µs."""
+        self._lock.acquire()
+        try:
+            if self._cursor is None:
+                with self as connection:
+                    self._cursor = connection.cursor()
+            return self._cursor.execute(statement, values).rowcount
+        except (sqlite3.Error, UnicodeEncodeError) as error:
+            raise self._failure(error) from error
+        finally:
+            self._lock.release()
+
+    def _failure(self, error: BaseException) -> StorageError:
+        return StorageError(
+            f"the journal {self.path} could not be used: {error}", hint=_remedy(error)
+        )
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
@@ -112,7 +131,7 @@ class Database:
     def close(self) -> None:
         """Close the connection; the next use opens another."""
         with self._lock:
-            connection, self._connection = self._connection, None
+            connection, self._connection, self._cursor = self._connection, None, None
         if connection is not None:
             connection.close()
 
@@ -135,8 +154,8 @@ class Database:
         """
         self._lock = threading.RLock()
         if self._connection is not None:
-            _parents.append(self._connection)
-            self._connection = None
+            _parents.append((self._connection, self._cursor))
+            self._connection = self._cursor = None
 
     # -- opening ---------------------------------------------------------------------------------
 
@@ -243,4 +262,4 @@ def _remedy(error: BaseException) -> str:
 
 
 #: Connections of the parent's: kept, since garbage collection would close them.
-_parents: list[sqlite3.Connection] = []
+_parents: list[tuple[sqlite3.Connection, Optional[sqlite3.Cursor]]] = []

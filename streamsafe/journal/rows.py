@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
-from typing import NamedTuple, Optional
+from typing import Any, NamedTuple, Optional
 
 from streamsafe.journal.base import StreamInfo
 
@@ -17,7 +17,13 @@ PAGE_ROWS = 256
 
 # A stream that has another owner gets no row: two writers could tear it apart.
 _APPEND = (
-    "INSERT INTO groups SELECT number, ?, ?, ?, ?, ? FROM streams WHERE number = ? AND owner = ?"
+    "INSERT INTO groups (last, at, total, chunks, stream) SELECT ?, ?, ?, ?, number FROM streams"
+    " WHERE number = ? AND owner = ?"
+)
+# By itself, because to bind a None costs as much as all the numbers.
+_APPEND_WITH_STATE = (
+    "INSERT INTO groups (state, last, at, total, chunks, stream) SELECT ?, ?, ?, ?, ?, number"
+    " FROM streams WHERE number = ? AND owner = ?"
 )
 _INFO = (
     "SELECT s.stream_id, s.status, s.provider, s.model, s.created,"
@@ -45,16 +51,6 @@ class Body(NamedTuple):
     verdict: Optional[bytes]
     state: Optional[bytes]
     records: tuple[bytes, ...]
-
-
-class Group(NamedTuple):
-    """The chunks of one network read; ``state`` None = as it was."""
-
-    last: int
-    at: float
-    total: int
-    chunks: bytes
-    state: Optional[bytes]
 
 
 # -- written ---------------------------------------------------------------------------------------
@@ -99,9 +95,20 @@ def give_up(connection: sqlite3.Connection, number: int, owner: str) -> None:
     )
 
 
-def append(connection: sqlite3.Connection, number: int, owner: str, group: Group) -> bool:
-    """Whether the group was written: not if the stream has another owner."""
-    return connection.execute(_APPEND, (*group, number, owner)).rowcount == 1
+def append(
+    number: int,
+    owner: str,
+    last: int,
+    at: float,
+    total: int,
+    chunks: bytes,
+    state: Optional[bytes],
+) -> tuple[str, tuple[Any, ...]]:
+    """What writes the chunks of one network read, of which ``last`` is the last's number, and a
+    ``state``, None = as it was. It changes no row if the stream has another owner."""
+    # sqlite3 takes a bytearray as it is; for bytes it looks for an adapter each time.
+    group = (last, at, total, bytearray(chunks), number, owner)
+    return (_APPEND, group) if state is None else (_APPEND_WITH_STATE, (state, *group))
 
 
 def set_restart(connection: sqlite3.Connection, number: int, place: int) -> None:

@@ -187,23 +187,21 @@ class SQLiteJournal(SQLiteReader):
                     self._keep_state(connection, claim, stream_id, new_state)
             return claim.last
         body = codec.chunks_to_json(chunks, self._keep_raw)
-        group = rows.Group(
-            claim.last + len(chunks), self._wall(), claim.total + len(body), body, new_state
-        )
+        last, total = claim.last + len(chunks), claim.total + len(body)
+        append = rows.append(claim.number, claim.owner, last, self._wall(), total, body, new_state)
         if codec.has_restart(body):
             with self._database.writing() as connection:
-                self._add(connection, claim, stream_id, group)
+                self._ours(connection.execute(*append).rowcount == 1, stream_id)
                 restarts = [at for at, chunk in enumerate(chunks, 1) if chunk.kind == "restart"]
                 rows.set_restart(connection, claim.number, claim.last + restarts[-1])
-        else:
-            with self._database as connection:
-                self._add(connection, claim, stream_id, group)
-        claim.last, claim.total = group.last, group.total
+        elif self._database.change(*append) != 1:
+            raise self._lost(stream_id)
+        claim.last, claim.total = last, total
         if new_state is not None:
             claim.state = new_state
         if self._followers:
             self._wake_followers()
-        return group.last
+        return last
 
     def attempt(
         self, stream_id: str, attempt: Attempt, *, state: Optional[Mapping[str, Any]] = None
@@ -288,11 +286,6 @@ class SQLiteJournal(SQLiteReader):
             return self._claims[stream_id]
         except KeyError:
             raise self._lost(stream_id) from None
-
-    def _add(
-        self, connection: sqlite3.Connection, claim: _Claim, stream_id: str, group: rows.Group
-    ) -> None:
-        self._ours(rows.append(connection, claim.number, claim.owner, group), stream_id)
 
     def _keep_state(
         self, connection: sqlite3.Connection, claim: _Claim, stream_id: str, state: bytes
