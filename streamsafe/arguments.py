@@ -118,7 +118,7 @@ def observers(given: Any) -> tuple[Observer, ...]:
     """Observers, in a list or the like."""
     found = several("observers", given)
     for observer in found:
-        if not callable(getattr(observer, "observe", None)):
+        if isinstance(observer, type) or not callable(getattr(observer, "observe", None)):
             raise ConfigurationError(
                 f"observers: {observer!r} has no observe(record); see streamsafe.lifecycle.Observer"
             )

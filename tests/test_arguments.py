@@ -3,6 +3,7 @@
 import pytest
 
 from streamsafe import ConfigurationError, StreamSession
+from streamsafe.monitor import SharedFigures, StreamMonitor
 from streamsafe.testing import FaultServer, reply
 
 #: What is no value of any argument that wants an object of some kind.
@@ -148,3 +149,21 @@ def test_nor_is_it_an_item_of_a_batch(asking):
 def test_no_sink_has_a_name_that_no_file_can_have(asking, tmp_path, name):
     with pytest.raises(ConfigurationError, match="sink="):
         asking.stream("Hi", sink=tmp_path / name)
+
+
+def test_the_class_of_an_observer_is_no_observer():
+    with pytest.raises(ConfigurationError, match="StreamMonitor"):
+        StreamSession("openai", observers=[StreamMonitor])
+
+
+@pytest.mark.parametrize("value", (3, -1.5, b"", "", [1], {"a": 1}, True, object()), ids=repr)
+def test_what_a_monitor_cannot_use_is_refused(value):
+    with pytest.raises(ConfigurationError, match="share"):
+        StreamMonitor(share=value)
+    with pytest.raises(ConfigurationError, match="add_listener"):
+        StreamMonitor().add_listener(value)
+
+
+def test_figures_are_shared_by_a_path_of_either_kind(tmp_path):
+    StreamMonitor(share=tmp_path / "figures.db").close()
+    assert SharedFigures(tmp_path / "figures.db").get_stats()["total_streams"] == 0

@@ -153,7 +153,12 @@ class Alerts:
         self._lock = threading.RLock()
 
     def add(self, rule: AlertRule, callback: OnAlert) -> None:
-        """Add a rule; ConfigurationError if its name is taken."""
+        """Add a rule; ConfigurationError if its name is taken, or one of the two is none."""
+        if not isinstance(rule, AlertRule) or not callable(callback):
+            raise ConfigurationError(
+                f"add_alert({rule!r}, {callback!r}): expected a rule, such as "
+                "success_rate_below(0.95), and a function that takes an Alert"
+            )
         with self._lock:
             if any(known.name == rule.name for known, _ in self._rules):
                 raise ConfigurationError(

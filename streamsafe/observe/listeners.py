@@ -10,6 +10,7 @@ import logging
 import threading
 from typing import Any, Callable
 
+from streamsafe.errors import ConfigurationError
 from streamsafe.lifecycle import (
     Cancelled,
     Completed,
@@ -38,7 +39,11 @@ class Listeners:
         self._lock = threading.Lock()  # guards changes of _all; it is read without
 
     def add(self, listener: Listener) -> None:
-        """Tell it from now on."""
+        """Tell it from now on. Raises ConfigurationError for what can't be called."""
+        if not callable(listener):
+            raise ConfigurationError(
+                f"add_listener({listener!r}): expected a function that takes an event, a dict"
+            )
         with self._lock:
             self._all += (listener,)
 

@@ -11,7 +11,7 @@ import os
 import threading
 import weakref
 from collections import OrderedDict
-from typing import Any, Optional
+from typing import Any, Optional, Union
 
 from streamsafe.errors import ConfigurationError
 from streamsafe.lifecycle import Chunks, Failed, Record, Stalled, Started
@@ -54,7 +54,7 @@ class StreamMonitor:
         *,
         keep: int = 1000,
         forget_after: float = FORGET_AFTER,
-        share: Optional[str] = None,
+        share: Union[str, os.PathLike[str], None] = None,
         clock: Optional[Ticks] = None,
     ) -> None:
         if not isinstance(keep, int) or keep < 0 or not forget_after > 0:
@@ -175,7 +175,8 @@ class StreamMonitor:
         ``get_stream``). A failed attempt that is tried again is an "error" and a "retry".
 
         Called on the stream's reading thread ("stall": the watchdog's helper thread), so it should
-        be quick. What it raises is logged and counted in ``get_health_report()``.
+        be quick. What it raises is logged and counted in ``get_health_report()``. Raises
+        ConfigurationError for what can't be called.
         """
         self._listeners.add(listener)
 
@@ -188,7 +189,8 @@ class StreamMonitor:
 
         Rules are looked at on each failure and stall, on other ends once a second at most, and by
         ``check_alerts`` and ``get_health_report``; the callback runs on the thread that looked.
-        What it raises is logged. Raises ConfigurationError if a rule of that name is there.
+        What it raises is logged. Raises ConfigurationError if a rule of that name is there, or for
+        what is no rule or can't be called.
         """
         self._alerts.add(rule, callback)
 

@@ -6,7 +6,8 @@ streams of its own has a ``StreamMonitor(share=...)``, which shows the same.
 
 from __future__ import annotations
 
-from typing import Any, Callable, Optional, TypeVar
+import os
+from typing import Any, Callable, Optional, TypeVar, Union
 
 from streamsafe.observe import pool, report
 from streamsafe.observe.stores import store
@@ -27,7 +28,9 @@ class SharedFigures:
     without the redis library.
     """
 
-    def __init__(self, where: str, *, clock: Optional[Ticks] = None) -> None:
+    def __init__(
+        self, where: Union[str, os.PathLike[str]], *, clock: Optional[Ticks] = None
+    ) -> None:
         self._store = store(where, readonly=True)
         self._clock: Ticks = MachineTicks() if clock is None else clock
         self._last: dict[str, Any] = {}

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, Union
 
 from streamsafe.errors import ConfigurationError
 
@@ -248,8 +248,16 @@ class RedisStore:
         self._redis.connection_pool.disconnect(inuse_connections=False)
 
 
-def store(where: str, readonly: bool = False) -> Store:
-    """The store that a ``share=`` names: a Redis URL, else the path of a SQLite file."""
+def store(where: Union[str, os.PathLike[str]], readonly: bool = False) -> Store:
+    """The store that a ``share=`` names: a Redis URL, else the path of a SQLite file.
+
+    Raises ConfigurationError for what is neither.
+    """
+    if not isinstance(where, (str, os.PathLike)) or not os.fspath(where):
+        raise ConfigurationError(
+            f"share={where!r}: expected the path of a SQLite file, or a redis:// URL"
+        )
+    where = os.fspath(where)
     if where.startswith(("redis://", "rediss://")):
         return RedisStore(where)
     return SQLiteStore(where, readonly)

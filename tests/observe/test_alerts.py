@@ -145,3 +145,9 @@ def test_two_rules_of_one_name_are_refused(monitor):
 def test_a_rule_that_cannot_be_right_is_refused_with_what_was_expected(make):
     with pytest.raises(ConfigurationError, match="expected"):
         make()
+
+
+@pytest.mark.parametrize("rule, callback", [("x", print), (success_rate_below(0.5), "x")])
+def test_what_is_no_rule_or_no_function_is_refused(monitor, rule, callback):
+    with pytest.raises(ConfigurationError, match="add_alert"):
+        monitor.add_alert(rule, callback)
