@@ -7,6 +7,7 @@ iterates the handle.
 from __future__ import annotations
 
 import os
+import sys
 import threading
 from collections import deque
 from collections.abc import Iterator
@@ -31,6 +32,8 @@ class StreamHandle:
     """
 
     def __init__(self, stream: Stream, max_queue: int) -> None:
+        if sys.is_finalizing():  # in a finalizer of the program's: a start would hang before 3.12
+            raise RuntimeError("Python is ending: no thread can be started any more")
         self._stream = stream
         self._max = max_queue
         self._process = os.getpid()

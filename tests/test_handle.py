@@ -1,6 +1,8 @@
 """A stream read by a thread of its own."""
 
 import os
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -153,3 +155,25 @@ def test_a_forked_child_is_told_that_the_reader_is_not_there(server):
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 3
     server.gate("go").open()
     assert handle.result(PATIENCE).text == TEXT
+
+
+LAST_WORDS = """
+from streamsafe import StreamSession
+class Late:
+    def __del__(self):
+        for ask in (session.complete, session.submit):
+            try:
+                ask("hi")
+            except RuntimeError as error:
+                print(error, flush=True)
+session = StreamSession("vllm", base_url="http://127.0.0.1:9")
+late = Late()
+"""
+
+
+def test_a_finalizer_at_the_end_of_the_program_is_told_that_it_is_too_late():
+    """A thread that is started then never runs, and whoever starts it would wait for ever."""
+    run = subprocess.run(
+        [sys.executable, "-c", LAST_WORDS], stdout=subprocess.PIPE, timeout=60, check=True
+    )
+    assert run.stdout.count(b"Python is ending") == 2

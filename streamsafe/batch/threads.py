@@ -31,8 +31,8 @@ class Threads(Executor):
         if len(self._threads) < self._most:
             name = f"streamsafe-batch-{len(self._threads) + 1}"
             thread = threading.Thread(target=_run, args=(self._work,), name=name, daemon=True)
-            self._threads.append(thread)
             thread.start()
+            self._threads.append(thread)
         return future
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:

@@ -16,6 +16,7 @@ import heapq
 import itertools
 import logging
 import os
+import sys
 import threading
 import time
 from typing import Callable, Optional
@@ -64,16 +65,22 @@ class Watchdog:
         self._thread: Optional[threading.Thread] = None
 
     def watch(self, at: float, look: Look) -> Watch:
-        """Have ``look`` called at ``at`` (time.monotonic) and whenever it asks for again."""
+        """Have ``look`` called at ``at`` (time.monotonic) and whenever it asks for again.
+
+        Raises RuntimeError where no thread can be had that looks."""
+        if sys.is_finalizing():  # in a finalizer of the program's: a start would hang before 3.12
+            raise RuntimeError("Python is ending: no thread can be started any more")
         watch = Watch(look)
         with self._wakeup:
             first = not self._heap or at < self._heap[0][0]
-            heapq.heappush(self._heap, (at, next(self._order), watch))
             if self._thread is None:
-                # Started under the lock, so that two first streams do not start two.
-                self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
-                self._thread.start()
-            elif first:
+                # Started under the lock, so that two first streams do not start two; and kept
+                # only then, as a system that is out of threads may have one for the next stream.
+                thread = threading.Thread(target=self._run, name=self._name, daemon=True)
+                thread.start()
+                self._thread, first = thread, False
+            heapq.heappush(self._heap, (at, next(self._order), watch))
+            if first:
                 self._wakeup.notify()
         return watch
 
@@ -138,16 +145,20 @@ class Teller:
         self._thread: Optional[threading.Thread] = None
 
     def tell(self, message: Callable[[], None]) -> bool:
-        """Run ``message`` soon on the helper thread; False if too many wait already."""
+        """Run ``message`` soon on the helper thread; False if too many wait already, or the
+        system has no thread to give: the watchdog, which calls this, must go on."""
         with self._wakeup:
             if len(self._told) >= MAX_TOLD:
                 return False
-            self._told.append(message)
             if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
-                self._thread.start()
-            else:
-                self._wakeup.notify()
+                thread = threading.Thread(target=self._run, name=self._name, daemon=True)
+                try:
+                    thread.start()
+                except RuntimeError:
+                    return False
+                self._thread = thread
+            self._told.append(message)
+            self._wakeup.notify()
         return True
 
     def _run(self) -> None:

@@ -140,7 +140,12 @@ class Writer:
                 self._thread = threading.Thread(
                     target=self._beat, name="streamsafe-redis-journal", daemon=True
                 )
-                self._thread.start()
+                try:
+                    self._thread.start()
+                except RuntimeError:  # no thread is to be had now; there may be later
+                    self._thread = None
+                    self._claims.discard(claim)
+                    raise
 
     def drop(self, claim: Claim) -> None:
         """It is not written any more."""

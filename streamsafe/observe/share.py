@@ -69,7 +69,11 @@ class Share:
                 self._thread = threading.Thread(
                     target=self._run, name="streamsafe-share", daemon=True
                 )
-                self._thread.start()
+                try:
+                    self._thread.start()
+                except RuntimeError:  # no thread is to be had now; there may be later
+                    self._thread = None
+                    raise
                 atexit.register(self.publish)
 
     def publish(self) -> bool:

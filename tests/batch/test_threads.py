@@ -36,6 +36,17 @@ def test_results_and_errors_come_back(threads):
         threads.submit(divmod, 1, 0).result(5)
 
 
+def test_a_thread_that_could_not_be_had_is_not_waited_for(threads, monkeypatch):
+    def none_left(thread):
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", none_left)
+        with pytest.raises(RuntimeError, match="new thread"):
+            threads.submit(pow, 2, 5)
+    threads.shutdown()
+
+
 def test_no_more_threads_than_allowed(threads):
     both, gate = threading.Barrier(3), threading.Event()
 

@@ -56,6 +56,24 @@ def test_what_was_stopped_is_not_looked_at():
     assert seen == []
 
 
+def test_a_system_without_a_thread_to_give_is_asked_again_by_the_next_stream(monkeypatch):
+    dog, teller, looked, told = Watchdog(0.05), Teller(linger=0.05), threading.Event(), []
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", _no_thread)
+        with pytest.raises(RuntimeError, match="new thread"):
+            dog.watch(time.monotonic(), lambda now: None)
+        assert teller.tell(lambda: told.append("first")) is False
+    dog.watch(time.monotonic(), lambda now: looked.set())
+    assert looked.wait(PATIENCE)
+    looked.clear()
+    assert teller.tell(looked.set) and looked.wait(PATIENCE)
+    assert told == []
+
+
+def _no_thread(thread):
+    raise RuntimeError("can't start new thread")
+
+
 def test_a_look_that_raises_is_logged_and_the_others_go_on(caplog):
     dog, done = Watchdog(linger=0.05), threading.Event()
     dog.watch(time.monotonic(), lambda now: 1 / 0)
