@@ -185,6 +185,7 @@ class Continued:
         self._attempt, self._how = attempt, how
         self._exact, self._echoes, self._strips = exact, echoes, strips
         self._head = ""
+        self._echoed = 0  # characters of the text that were repeated, before the head
         self._restart: Optional[Restart] = None
 
     def feed(self, chunks: Sequence[Chunk]) -> list[Chunk]:
@@ -196,8 +197,9 @@ class Continued:
         seen: list[Chunk] = []
         for place, chunk in enumerate(chunks):
             if chunk.kind == "text" and not chunk.index:
-                self._head += chunk.text
-                seen += self._decide(chunk, final=False)
+                if not self._goes_on_repeating(chunk.text):
+                    self._head += chunk.text
+                    seen += self._decide(chunk, final=False)
             elif chunk.kind == "finish":
                 seen += self._decide(Chunk("text", raw=chunk.raw), final=True) + [chunk]
             else:
@@ -212,7 +214,19 @@ class Continued:
             return self._through(self._restart.end())
         return self._decide(Chunk("text"), final=True) if self.seam is None else []
 
+    def _goes_on_repeating(self, piece: str) -> bool:
+        """Whether the prefix goes on so: comparing all of it anew at every piece is quadratic."""
+        to = self._echoed + len(piece)
+        if not self._echoes or self._head or to >= len(self._text):
+            return False
+        if not self._text.startswith(piece, self._echoed):
+            return False
+        self._echoed = to
+        return True
+
     def _decide(self, chunk: Chunk, final: bool) -> list[Chunk]:
+        if self._echoed:
+            self._head, self._echoed = self._text[: self._echoed] + self._head, 0
         cut = self._cut(final)
         if cut is None:
             return []

@@ -81,6 +81,15 @@ def test_an_echo_whose_trailing_blanks_were_trimmed_is_still_an_echo(words, at, 
     assert joined(first, head, lengths, echoes=True)[0] == whole
 
 
+def test_an_echo_is_not_gathered_to_be_compared_anew_at_every_piece():
+    text = "Owls turn their heads. " * 10
+    joint = Continued(delivered(Chunk("text", text)), 2, how="prefill", exact=True, echoes=True)
+    for at in range(0, 200, 4):
+        assert joint.feed([Chunk("text", text[at : at + 4])]) == [] and joint._head == ""
+    assert joint.end() == []
+    assert (joint.discarded, joint.seam.confidence) == (200, 0.8)
+
+
 def test_a_model_that_does_not_echo_after_all_loses_nothing():
     assert joined("Owls turn", " their heads", echoes=True)[0] == "Owls turn their heads"
     assert joined("Owls turn", " Owls can", echoes=True)[0] == "Owls turn Owls can"
