@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -311,3 +312,25 @@ def test_it_fits_on_a_phone(browser, site, monitor, width):
     browser.wait_for("!!document.querySelector('#failures details')")
     browser.run("document.querySelector('#failures details').open = true")
     assert browser.run("document.documentElement.scrollWidth") <= width
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_many_streams_do_not_push_what_failed_out_of_sight(browser, site, monitor, width):
+    _, url = site(dashboard.app(monitor))
+    for number in range(60):
+        begin(f"st-{number}", monitor)
+    fail("st-failed", "oops", monitor)
+    look(browser, width=width, height=800)
+    browser.open(url)
+    browser.wait_for("document.querySelectorAll('#active tbody tr').length === 50")
+    assert browser.run("document.querySelector('#active .scroll').clientHeight") <= 480
+
+
+def test_a_time_is_never_sixty_seconds_of_a_minute(browser):
+    source = Path(dashboard.__file__).with_name("format.js").read_text("utf-8")
+    values = [0.00996, 0.9996, 9.996, 119.6, 179.6, 239.7, 7199.7, 10799, 86399]
+    said = browser.run(f"(() => {{ {source}; return {values}.map(seconds); }})()")
+    assert said == [
+        "10 ms", "1.00 s", "10 s", "2 min 0 s", "3 min 0 s", "4 min 0 s", "2 h 0 min", "3 h 0 min",
+        "24 h 0 min",
+    ]  # fmt: skip

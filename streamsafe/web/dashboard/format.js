@@ -6,12 +6,14 @@ const or = (show) => (value) => (value === null || value === undefined ? DASH : 
 
 const seconds = or((value) => {
   if (value === 0) return "0 s";
-  if (value < 0.01) return `${(value * 1000).toFixed(1)} ms`;
-  if (value < 1) return `${Math.round(value * 1000)} ms`;
-  if (value < 10) return `${value.toFixed(2)} s`;
-  if (value < 120) return `${Math.round(value)} s`;
-  if (value < 7200) return `${Math.floor(value / 60)} min ${Math.round(value % 60)} s`;
-  return `${Math.floor(value / 3600)} h ${Math.round((value % 3600) / 60)} min`;
+  // A bound is where the shorter form would round up to it.
+  if (value < 0.00995) return `${(value * 1000).toFixed(1)} ms`;
+  if (value < 0.9995) return `${Math.round(value * 1000)} ms`;
+  if (value < 9.995) return `${value.toFixed(2)} s`;
+  if (value < 119.5) return `${Math.round(value)} s`;
+  if (value < 7199.5) return `${Math.floor(Math.round(value) / 60)} min ${Math.round(value) % 60} s`;
+  const minutes = Math.round(value / 60);
+  return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
 });
 
 const bytes = or((value) => {
