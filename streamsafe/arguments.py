@@ -25,6 +25,9 @@ from streamsafe.wire.transport import Transport
 #: What a program may ask: a prompt, or OpenAI-style messages.
 Prompt = Union[str, Sequence[Mapping[str, Any]], None]
 
+#: The flags of an async function's code, ``inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR``.
+_ASYNC = 0x280
+
 #: What other clients call a setting that is no parameter of any API's.
 _MEANT = {
     "timeout": "timeouts",
@@ -130,6 +133,8 @@ def callbacks(*functions: Any) -> Callbacks:
     for name, function in zip(Callbacks._fields, functions):
         if function is not None and not callable(function):
             raise _wrong(name, function, "a function or None")
+        if getattr(getattr(function, "__code__", None), "co_flags", 0) & _ASYNC:
+            raise _wrong(name, function, "a plain function: nobody awaits an async one here")
     return Callbacks(*functions)
 
 

@@ -36,6 +36,15 @@ def test_an_object_of_another_kind_is_refused_by_the_stream(asking, name, value)
         asking.stream("Hi", **{name: value})
 
 
+async def awaited(text):
+    pass
+
+
+def test_an_async_callback_which_nobody_awaits_is_refused(asking):
+    with pytest.raises(ConfigurationError, match="on_token=.*a plain function"):
+        asking.stream("Hi", on_token=awaited)
+
+
 def test_messages_and_bytes_are_told_where_a_prompt_goes(asking):
     with pytest.raises(ConfigurationError, match="did you mean prompt_or_messages="):
         asking.stream(messages=[{"role": "user", "content": "Hi"}])
