@@ -32,13 +32,16 @@ def follow(
     if not location or status not in followed:
         return None
     before = request.url or ""
-    target = _target(before, location)
-    if not target.lower().startswith(("http://", "https://")):
-        return None
-    if before.lower().startswith("https:") and target.lower().startswith("http:"):
-        return None
     new = request.copy()
-    new.prepare_url(target, None)
+    try:
+        target = _target(before, location)
+        if not target.lower().startswith(("http://", "https://")):
+            return None
+        if before.lower().startswith("https:") and target.lower().startswith("http:"):
+            return None
+        new.prepare_url(target, None)
+    except ValueError:  # no address, such as http://[ or http://a:99999
+        return None
     if session.should_strip_auth(before, new.url or ""):  # type: ignore[no-untyped-call]
         for name in [n for n in new.headers if is_credential(n) or n.lower() == "host"]:
             del new.headers[name]

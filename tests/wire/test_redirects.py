@@ -61,6 +61,11 @@ def test_only_http_is_followed(location: str) -> None:
     assert target(307, location) is None
 
 
+@pytest.mark.parametrize("location", ["https://[", "https://a:99999/", "https://a b/", "https://%z"])
+def test_what_is_no_address_leads_nowhere(location: str) -> None:
+    assert target(307, location) is None
+
+
 def test_nothing_goes_from_https_to_http() -> None:
     assert target(307, "http://api.test/v1") is None
 
