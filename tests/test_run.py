@@ -171,8 +171,9 @@ def test_a_key_that_the_server_echoes_is_masked(server):
 
 def test_credentials_in_the_address_and_the_headers_are_masked_where_the_server_echoes_them(server):
     password, token = "tr0ub4dor-and-three", "gateway-token-0123456789"
-    address = server.url.replace("//", f"//me:{password}@") + "/v1"
-    server.expect(reply(401, json={"error": {"message": f"no: {password} {token}"}}))
+    query = "subscription-0123456789"
+    address = server.url.replace("//", f"//me:{password}@") + f"/v1?api-key={query}&region=north"
+    server.expect(reply(401, json={"error": {"message": f"no: {password} {token} {query} north"}}))
     headers = {"X-Gateway-Auth": f"Bearer {token}"}
     with StreamSession(
         "openai_compatible", base_url=address, model="m", headers=headers
@@ -180,8 +181,8 @@ def test_credentials_in_the_address_and_the_headers_are_masked_where_the_server_
         error = read(asking.stream("Hi"))[1]
     assert server.requests[0].headers["x-gateway-auth"] == f"Bearer {token}"
     shown = f"{error}{error.body}{error.attempts}{vars(error)}"
-    assert password not in shown and token not in shown
-    assert str(error).startswith("401: no: *** ***")
+    assert password not in shown and token not in shown and query not in shown
+    assert str(error).startswith("401: no: *** *** *** north")
 
 
 @pytest.mark.parametrize("port", ["99999", "[::1"])

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Optional, Protocol
+from urllib.parse import parse_qsl
 
 from streamsafe.errors import APIError, StreamingError, is_credential
 from streamsafe.models import Call, Chunk, Completion, Frozen, Request, ServerSentEvent
@@ -48,6 +49,9 @@ class Target(Frozen):
             for name, value in self.headers.items()
             if is_credential(name)
         ]
+        if "?" in self.base_url:
+            query = parse_qsl(self.base_url.partition("?")[2])
+            found += [value for name, value in query if is_credential(name)]
         long = [one for one in found if len(one) >= _LEAST_SECRET]
         return tuple(dict.fromkeys([self.api_key, *long] if self.api_key else long))
 
