@@ -16,6 +16,9 @@ from streamsafe.web.dashboard import feed, serving
 
 pytestmark = pytest.mark.browser
 
+#: What draws a chart.
+PARTS = ("dom", "format", "charts")
+
 PLANTED = (
     "<script>document.title='pwned'</script><img src=x onerror=\"document.title='pwned'\">"
     "</script><svg onload=alert(1)>"
@@ -211,6 +214,33 @@ def test_the_keyboard_is_enough(browser, site, monitor):
     fail("st-2", "boom", monitor)
     browser.wait_for("document.querySelectorAll('#failures details').length === 2")
     assert browser.run("document.activeElement.parentElement.open")  # where it was, unfolded
+
+
+SCALES = """
+  const found = [];
+  for (const [show, options] of [[seconds, { wide: true }], [perSecond, { binary: true }]])
+    for (let power = -7; power < 7; power++)
+      for (const step of [1, 1.3, 2.5, 7])
+        for (const least of [1, 1e-4]) {
+          const most = step * 10 ** power, lines = [1, least].map((part) => ({ value: () => Math.max(part * most, 9.8e-7) }));
+          const chart = new Chart(document.body, { title: "", headline: () => "", lines, show, ...options });
+          chart.update([{ at: 0 }], null);
+          found.push([most, [...chart.svg.querySelectorAll("text")].map((text) => text.textContent)]);
+        }
+  return found;
+"""  # noqa: E501
+
+
+def test_no_scale_has_a_label_twice(browser, site, monitor):
+    """The least that is measured is a microsecond, to the sketch's accuracy."""
+    _, url = site(dashboard.app(monitor))
+    browser.open(url)
+    files = [(Path(dashboard.__file__).parent / f"{name}.js").read_text("utf-8") for name in PARTS]
+    found = browser.run("(() => {" + "".join(files) + SCALES + "})()")
+    assert len(found) == 2 * 14 * 4 * 2
+    assert [labels for _, labels in found if len(set(labels)) < len(labels)] == []
+    assert [1e-4, ["0 B/s", "0.5 B/s", "1 B/s"]] in found
+    assert [1e-6, ["0 s", "0.5 µs", "1 µs"]] in found
 
 
 def test_it_can_be_paused_and_another_window_be_chosen(browser, site, monitor):

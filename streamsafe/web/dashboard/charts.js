@@ -82,8 +82,9 @@ class Chart {
       this.scale = { low, high, log: true, ticks };
       return;
     }
-    const unit = this.binary ? 1024 ** Math.floor(Math.log(largest || 1) / Math.log(1024)) : 1;
-    const high = this.most ?? round((largest || 1) / unit) * unit;
+    const reach = this.binary ? Math.max(largest, 1) : largest || 1;
+    const unit = this.binary ? 1024 ** Math.floor(Math.log(reach) / Math.log(1024)) : 1;
+    const high = this.most ?? round(reach / unit) * unit;
     this.scale = { low: 0, high, log: false, ticks: [0, high / 2, high] };
   }
 

@@ -7,6 +7,7 @@ const or = (show) => (value) => (value === null || value === undefined ? DASH : 
 const seconds = or((value) => {
   if (value === 0) return "0 s";
   // A bound is where the shorter form would round up to it.
+  if (value < 0.0000995) return `${(value * 1e6).toFixed(value < 0.00000995 ? 1 : 0)} µs`;
   if (value < 0.00995) return `${(value * 1000).toFixed(1)} ms`;
   if (value < 0.9995) return `${Math.round(value * 1000)} ms`;
   if (value < 9.995) return `${value.toFixed(2)} s`;
@@ -17,7 +18,7 @@ const seconds = or((value) => {
 });
 
 const bytes = or((value) => {
-  if (value < 1000) return `${Math.round(value)} B`;
+  if (value < 1000) return `${value < 10 && value % 1 ? value.toFixed(1) : Math.round(value)} B`;
   let unit = "B";
   for (unit of ["KiB", "MiB", "GiB", "TiB"]) {
     value /= 1024;
