@@ -18,7 +18,7 @@ const seconds = or((value) => {
 });
 
 const bytes = or((value) => {
-  if (value < 1000) return `${value < 10 && value % 1 ? value.toFixed(1) : Math.round(value)} B`;
+  if (value < 1000) return `${value < 9.95 && value % 1 ? value.toFixed(1) : Math.round(value)} B`;
   let unit = "B";
   for (unit of ["KiB", "MiB", "GiB", "TiB"]) {
     value /= 1024;
