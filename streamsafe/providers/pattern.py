@@ -82,8 +82,9 @@ class Pattern:
         if not self.tries:
             self._parts, self._tail = _NONE, None
             return
-        # What is shared must be such that nobody can change it.
-        if _nested(payload) != piece.depth:
+        # What is shared must be such that nobody can change it. A bracket in a string is taken
+        # for one more list: then the next event is learnt.
+        if event.data.count("{") + event.data.count("[") != piece.depth + 1:
             return
         cut = _cut(event.data, piece.member, piece.text)
         if cut is None:
@@ -121,12 +122,6 @@ class Pattern:
         payload = piece.with_text(known, text)
         payload[self._padding] = padding
         return payload
-
-
-def _nested(value: Any) -> int:
-    """How many lists and objects are in a list or object."""
-    items = value.values() if isinstance(value, dict) else value
-    return sum(1 + _nested(item) for item in items if isinstance(item, (dict, list)))
 
 
 def _cut(data: str, name: str, text: str) -> Optional[tuple[str, str]]:
