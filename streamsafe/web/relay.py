@@ -81,7 +81,7 @@ class Relay:
         last_event_id: Optional[str] = None,
     ) -> None:
         told = isinstance(heartbeat, (int, float)) and isinstance(retry, (int, float))
-        if not told or not heartbeat > 0 or not retry >= 0:
+        if not told or not heartbeat > 0 or not 0 <= retry < float("inf"):
             raise ConfigurationError(
                 f"heartbeat={heartbeat!r}, retry={retry!r}: expected seconds, the first above 0 "
                 "and the second at least 0"

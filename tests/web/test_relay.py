@@ -412,8 +412,11 @@ def test_a_name_wants_a_journal():
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"heartbeat": 0}, {"heartbeat": "5"}, {"retry": -1}, {"format": "xml"}, {"last_event_id": 2}],
-)
+    [
+        {"heartbeat": 0}, {"heartbeat": "5"}, {"retry": -1}, {"retry": float("inf")},
+        {"format": "xml"}, {"last_event_id": 2},
+    ],
+)  # fmt: skip
 def test_what_cannot_be_right_is_said_at_once(session, wrong):
     with pytest.raises(ConfigurationError, match=next(iter(wrong))):
         Relay(session.stream("Hi"), **wrong)
