@@ -13,7 +13,8 @@ import socket
 import sys
 import weakref
 from collections import deque
-from typing import TYPE_CHECKING, Any, Optional
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
@@ -48,6 +49,16 @@ else:
     _Connection = _Pool = object
 
 
+class _Head(NamedTuple):
+    """The head that a connection sent last: ``asked`` is all that it was made of but the body and
+    its length, which stands between ``before`` and ``after``; ``options`` are urllib3's."""
+
+    asked: Any
+    before: bytes
+    after: bytes
+    options: Any
+
+
 class _Scoped(_Connection):
     """A connection that a scope has hold of while a request is on it."""
 
@@ -55,6 +66,7 @@ class _Scoped(_Connection):
     _scope: Optional[Scope] = None
     _address = ""
     _outgoing: Optional[list[Any]] = None
+    _head: Optional[_Head] = None
 
     def _new_conn(self) -> socket.socket:
         opening = CURRENT.get()
@@ -107,10 +119,17 @@ class _Scoped(_Connection):
             if hasattr(sock, "cipher"):
                 opening.step("tls", version=sock.version(), cipher=(sock.cipher() or ("",))[0])
 
-    def request(self, *args: Any, **kwargs: Any) -> None:
+    def request(  # type: ignore[override]
+        self,
+        method: str,
+        url: str,
+        body: Any = None,
+        headers: Optional[Mapping[str, str]] = None,
+        **how: Any,
+    ) -> None:
         opening = CURRENT.get()
         if opening is None:
-            return super().request(*args, **kwargs)
+            return super().request(method, url, body, headers, **how)
         if self.sock is None:
             self.connect()
         elif self._scope is not opening.scope:
@@ -120,13 +139,45 @@ class _Scoped(_Connection):
         self.timeout = None
         self._outgoing = []
         try:
-            super().request(*args, **kwargs)
+            self._write(self._outgoing, method, url, body, headers or {}, how)
             outgoing = self._outgoing
         finally:
             self._outgoing = None
         self._send_together(outgoing)
         opening.phase = "answer"
         opening.step("sent")
+
+    def _write(
+        self,
+        outgoing: list[Any],
+        method: str,
+        url: str,
+        body: Any,
+        headers: Mapping[str, str],
+        how: Mapping[str, Any],
+    ) -> None:
+        """Have head and body put into ``outgoing``; a head like the last one is not made anew."""
+        length = headers.get("Content-Length", "")
+        whole = isinstance(body, bytes) and body and length == str(len(body))
+        if not whole or how.get("chunked") or "Host" in headers:
+            return super().request(method, url, body, headers, **how)
+        others = [item for item in headers.items() if item[0] != "Content-Length"]
+        asked, head = (method, url, others, how), self._head
+        line = b"\r\nContent-Length: %d\r\n" % len(body)
+        if head is not None and head.asked == asked:
+            # For http.client's states, and for those who have it write lines of theirs.
+            self._response_options = head.options
+            self.sock.settimeout(self.timeout)
+            self.putrequest(method, url, skip_host=True, skip_accept_encoding=True)
+            self.endheaders()
+            first = outgoing.pop()
+            return outgoing.extend((first[:-2], head.before, line, head.after, body))
+        super().request(method, url, body, headers, **how)
+        # A line for the request, one for the host, and no header that nobody asked for.
+        _, _, lines = outgoing[0].partition(b"\r\n")
+        before, found, after = lines.partition(line)
+        if found and lines.count(b"\r\n") == len(others) + 3:
+            self._head = _Head(asked, before, after, self._response_options)
 
     def send(self, data: Any) -> None:
         if self._outgoing is None:
