@@ -298,6 +298,7 @@ class ScopedAdapter(HTTPAdapter):
         self._maxsize = pool_maxsize
         # What requests would look up for each request anew, with much taking apart of URLs.
         self._pools: dict[Any, Any] = {}
+        self._targets: dict[Any, str] = {}
         super().__init__(pool_connections=POOLS, pool_maxsize=pool_maxsize)
         _adapters.add(self)
 
@@ -327,6 +328,27 @@ class ScopedAdapter(HTTPAdapter):
                 self._pools.clear()
             self._pools[key] = pool
         return pool
+
+    def request_url(self, request: Any, proxies: Any) -> str:
+        """Called by requests: what stands in the request's first line, the same as the last time."""
+        key = (request.url, tuple((proxies or {}).items()))
+        target = self._targets.get(key)
+        if target is None:
+            target = super().request_url(request, proxies)
+            if len(self._targets) >= POOLS:
+                self._targets.clear()
+            self._targets[key] = target
+        return target
+
+    def build_response(self, req: Any, resp: Any) -> Any:
+        """Called by requests: its response, which is not searched for cookies if it has none."""
+        original = resp._original_response
+        if not any(map(resp.headers.__contains__, ("Set-Cookie", "Set-Cookie2"))):
+            resp._original_response = None
+        try:
+            return super().build_response(req, resp)
+        finally:
+            resp._original_response = original
 
     def close(self) -> None:
         """Close all idle connections."""
