@@ -50,6 +50,7 @@ class Ledger:
         self._heard: tuple[Optional[Route], Optional[str], Optional[str]] = (None, None, None)
         self._recorded = True
         self._chars_before = 0
+        self._cost: Optional[Usage] = None  # of the attempt that ended last
         self._spent: Optional[Usage] = None
 
     def restore(self, saved: Saved) -> None:
@@ -114,7 +115,7 @@ class Ledger:
         if self.rhythm is not None:
             self.rhythm.attempt_over(attempt.held)
         self.records.append(record)
-        self._spent, self._recorded = _sum(self._spent, usage), True
+        self._cost, self._spent, self._recorded = usage, _sum(self._spent, usage), True
         return record
 
     # -- what there is -----------------------------------------------------------------------
@@ -136,7 +137,9 @@ class Ledger:
 
     def completion(self, outcome: Outcome) -> Completion:
         """What has been delivered so far."""
-        usage, timings, route = self._usage(), Timings(), self._course.route
+        ended = self._recorded and self.attempt is not None
+        usage = self._cost if ended else self._usage()
+        timings, route = Timings(), self._course.route
         if self.rhythm is not None:
             timings = self.rhythm.timings(self._setup.clock.now(), usage)
         attempt = self.attempt

@@ -194,9 +194,10 @@ class Run:
 
     def _new_attempt(self) -> Attempt:
         route, call = self._course.route, self._course.plan.call
+        request = self.setup.first if self._course.made == 0 and call is self.setup.call else None
         attempt = Attempt(
             self._terms(route),
-            route.provider.request(call, route.target),
+            request or route.provider.request(call, route.target),
             route.provider,
             route.provider.decoder(call),
             self._course.made + 1,

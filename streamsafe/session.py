@@ -354,6 +354,6 @@ class StreamSession(Settings):
 
 def _stream(setup: Setup) -> Stream:
     # What an API cannot take is found now, where the program can see what it wrote.
-    for route in setup.routes:
-        route.provider.request(setup.asked(route), route.target)
-    return Stream(setup)
+    made = [route.provider.request(setup.asked(route), route.target) for route in setup.routes]
+    first = made[0] if setup.asked(setup.routes[0]) is setup.call else None
+    return Stream(setup._replace(first=first))

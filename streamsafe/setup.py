@@ -13,7 +13,7 @@ from streamsafe.journal.base import Journal, Saved
 from streamsafe.journal.sink import Sink
 from streamsafe.lifecycle import Observer
 from streamsafe.limits import Limits
-from streamsafe.models import Attempt, Call, Completion
+from streamsafe.models import Attempt, Call, Completion, Request
 from streamsafe.providers.base import Provider, Target
 from streamsafe.wire.transport import Transport
 
@@ -44,7 +44,8 @@ class Callbacks(NamedTuple):
 class Setup(NamedTuple):
     """``routes``: the first is asked, the others are fallbacks, in their order. ``saved`` is what a
     journal holds of a stream that is to be gone on with. ``keep``: characters of text to keep in
-    memory, None = all. ``given``: of the call's parameters those that are no session's defaults."""
+    memory, None = all. ``given``: of the call's parameters those that are no session's defaults.
+    ``first``: the request of the first route, made already."""
 
     call: Call
     routes: tuple[Route, ...]
@@ -64,11 +65,13 @@ class Setup(NamedTuple):
     skip_malformed: bool = False
     random: Callable[[], float] = random.random
     given: Mapping[str, Any] = {}
+    first: Optional[Request] = None
 
     def asked(self, route: Route) -> Call:
         """The question as it is put to a route: for its model, with its defaults."""
         if route.defaults is None or self.call.body is not None:
-            return self.call.replace(model=route.model)
+            same = route.model == self.call.model
+            return self.call if same else self.call.replace(model=route.model)
         parameters = present({**route.defaults, **self.given})
         return self.call.replace(model=route.model, parameters=parameters)
 

@@ -40,10 +40,11 @@ class Clocks:
         self._total_at = total_at
         self._total_limit = total_limit
         # A phase may begin at any moment, and with it a shorter limit than those that run now.
-        self._shortest = min(
-            [FINISH_GRACE]
-            + [limit for name, limit in timeouts.fields().items() if limit and name != "total"]
-        )
+        limits = (
+            FINISH_GRACE, timeouts.connect, timeouts.first_token, timeouts.inactivity,
+            timeouts.stall, timeouts.warn_after,
+        )  # fmt: skip
+        self._shortest = min(filter(None, limits))
         self._stamp: _Stamp = ("opening", now, 0.0)
 
     @property

@@ -20,8 +20,9 @@ class Frozen:
     __slots__: tuple[str, ...] = ()
 
     def _set(self, **fields: Any) -> None:
+        put = object.__setattr__
         for name, value in fields.items():
-            object.__setattr__(self, name, value)
+            put(self, name, value)
 
     def fields(self) -> dict[str, Any]:
         """The fields as a new dict, in their order."""

@@ -151,13 +151,18 @@ class ChatDecoder(TextDecoder):
 
     def message(self, completion: Completion) -> Optional[Mapping[str, Any]]:
         """The assistant message with what this server wants back; None for the plain one."""
+        first, called = self._seen.get(0), bool(completion.tool_calls)
+        legacy = called and first is not None and first.calls.legacy
+        thought = called and bool(self._goes_back_as and completion.reasoning)
+        thoughts = self._thoughts.message(completion.text)
+        if not (legacy or thought or thoughts):
+            return None
         message = completion.replace(message=None).to_message()
-        first = self._seen.get(0)
-        if first is not None and first.calls.legacy and completion.tool_calls:
+        if legacy:
             message["function_call"] = message.pop("tool_calls")[0]["function"]
-        if self._goes_back_as and completion.tool_calls and completion.reasoning:
+        if thought:
             message[self._goes_back_as] = completion.reasoning
-        message.update(self._thoughts.message(completion.text))
+        message.update(thoughts)
         return message
 
     def _choice(

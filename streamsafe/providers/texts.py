@@ -31,6 +31,7 @@ class TextDecoder(JSONDecoder):
     def __init__(self) -> None:
         super().__init__()
         self._pattern = Pattern(self.padding)
+        self._had_text = False
 
     def piece(self, payload: Any) -> Optional[Piece]:
         """What a payload is that is one piece of text and nothing else of interest; else None, or
@@ -86,8 +87,10 @@ class TextDecoder(JSONDecoder):
         chunks.append(Chunk("text", text, raw=payload) if made is None else made(text, payload))
         if piece.keep is not None:
             piece.keep(text)
-        if self._pattern.tries:
+        # A stream of one token has nothing to learn for.
+        if self._pattern.tries and self._had_text:
             self._pattern.learn(event, payload, piece)
+        self._had_text = True
         return True
 
     def _read_alone(self, event: ServerSentEvent) -> Any:

@@ -9,6 +9,7 @@ requests is imported when the first transport is made, not with streamsafe.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Optional
 
 from streamsafe.errors import ConfigurationError, ConnectError, ConnectionDroppedError
@@ -208,29 +209,41 @@ class HttpTransport:
         self, route: Route, prepared: requests.PreparedRequest, terms: Terms, timeout: Any
     ) -> requests.Response:
         """What ``Session.send`` does, but for redirects and reading ahead."""
-        import requests
-        from requests import cookies, hooks
-
         settings: dict[str, Any] = {"stream": True, "timeout": timeout, **terms._asdict()}
         if route.whole:
             return route.send(prepared, allow_redirects=False, **settings)
         reply = route.send(prepared, **settings)
-        try:
-            reply = hooks.dispatch_hook(  # type: ignore[no-untyped-call]
-                "response", prepared.hooks, reply, **settings
-            )
-        except requests.HTTPError:
-            pass  # a hook that calls raise_for_status: the status speaks for itself
-        except BaseException:
-            reply.close()
-            raise
+        if prepared.hooks.get("response"):
+            reply = _hooked(prepared, reply, settings)
         for one in (*reply.history, reply):
-            if "set-cookie" not in one.headers:
-                continue
-            cookies.extract_cookies_to_jar(  # type: ignore[no-untyped-call]
-                self._session.cookies, one.request, one.raw
-            )
+            if "set-cookie" in one.headers:
+                _keep_cookies(self._session, one)
         return reply
+
+
+def _hooked(
+    prepared: requests.PreparedRequest, reply: requests.Response, settings: Mapping[str, Any]
+) -> requests.Response:
+    """The response that the program's hooks make of this one."""
+    from requests import HTTPError, hooks
+
+    try:
+        return hooks.dispatch_hook(  # type: ignore[no-any-return,no-untyped-call]
+            "response", prepared.hooks, reply, **settings
+        )
+    except HTTPError:
+        return reply  # a hook that calls raise_for_status: the status speaks for itself
+    except BaseException:
+        reply.close()
+        raise
+
+
+def _keep_cookies(session: requests.Session, reply: requests.Response) -> None:
+    from requests import cookies
+
+    cookies.extract_cookies_to_jar(  # type: ignore[no-untyped-call]
+        session.cookies, reply.request, reply.raw
+    )
 
 
 def _discard(sending: Future[requests.Response]) -> None:

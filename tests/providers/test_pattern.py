@@ -166,8 +166,14 @@ def test_the_pattern_is_taken_and_used(kind):
     decoder, maker = begun(kind)
     for text in "abc":
         decoder.feed([event(maker(text))])
-    assert decoder._pattern.parts()[4] == maker("a")
+    assert decoder._pattern.parts()[4] == maker("b")
     assert decoder._pattern.tries == TRIES
+
+
+def test_nothing_is_learnt_from_a_text_that_may_stay_the_only_one():
+    decoder, maker = begun("openai")
+    decoder.feed([event(maker("a"))])
+    assert decoder._pattern.parts()[4] == {}
 
 
 def test_padding_is_read_with_the_text():
