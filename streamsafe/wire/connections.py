@@ -330,7 +330,7 @@ class ScopedAdapter(HTTPAdapter):
         return pool
 
     def request_url(self, request: Any, proxies: Any) -> str:
-        """Called by requests: what stands in the request's first line, the same as the last time."""
+        """Called by requests: what the first line asks for, which is the same as the last time."""
         key = (request.url, tuple((proxies or {}).items()))
         target = self._targets.get(key)
         if target is None:
