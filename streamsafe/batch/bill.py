@@ -49,18 +49,22 @@ class Bill:
     def facts(self, seconds: float) -> list[str]:
         """All of it in words; ``seconds`` is how long it took."""
         about = "about " if self.estimated else ""
-        answers = f"{self.answers:,} answers"
+        answers = _counted(self.answers, "answer")
         if self.reused:
             answers += f" ({self.reused:,} from the journal)"
         facts = [
             answers,
-            f"{self.errors:,} errors",
+            _counted(self.errors, "error"),
             f"{about}{self.input_tokens:,} tokens in, {self.output_tokens:,} out",
             _span(seconds),
         ]
         if self.cost is not None:
             facts.append(f"{about}{self.cost:,.4f} to pay")
         return facts
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")
 
 
 def _span(seconds: float) -> str:

@@ -14,6 +14,7 @@ Exit codes: 0 all answered, 1 some failed or an error stopped it, 2 wrong argume
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import time
 from collections.abc import Generator, Iterator
@@ -59,11 +60,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Ask them all; the exit code says whether all were answered."""
+    _check(args)
     path = _journal_path(args)
     bill, began = Bill(args.price_in, args.price_out), time.monotonic()
     stopped, code = _asked(args, path, bill)
     if bill.errors and not stopped:
-        stopped, code = f"{bill.errors:,} prompts have no answer", FAILED
+        have = "prompt has" if bill.errors == 1 else "prompts have"
+        stopped, code = f"{bill.errors:,} {have} no answer", FAILED
     if stopped:
         hint = "" if path is None else "; --resume asks what is left"
         print(Style(sys.stderr).paint(stopped + hint, "yellow"), file=sys.stderr)
@@ -71,6 +74,16 @@ def run(args: argparse.Namespace) -> int:
         facts = " · ".join(bill.facts(time.monotonic() - began))
         print(Style(sys.stderr).paint(facts, "dim"), file=sys.stderr)
     return code
+
+
+def _check(args: argparse.Namespace) -> None:
+    """What the answers are written to must be nothing that is read."""
+    for name, path in (("--output", args.output), ("--journal", args.journal)):
+        if path not in (None, "-") and os.path.realpath(path) == os.path.realpath(args.prompts):
+            raise ConfigurationError(f"{name} {path} is the file with the prompts")
+    for name, price in (("--price-in", args.price_in), ("--price-out", args.price_out)):
+        if price is not None and not 0 <= price < float("inf"):
+            raise ConfigurationError(f"{name} {price:g}: expected a price of 0 or more")
 
 
 def _asked(args: argparse.Namespace, path: Optional[str], bill: Bill) -> tuple[str, int]:

@@ -9,6 +9,7 @@ Exit codes: 0 no error was found, 1 one was, 2 wrong arguments or no cassette, 6
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 
 from streamsafe.cli import FAILED, OK, WARNED
@@ -65,6 +66,8 @@ def _put(report: str, args: argparse.Namespace) -> None:
         show = print if _format(args) == "text" else put_utf8
         show(report.rstrip("\n"))
         return
+    if os.path.realpath(args.output) == os.path.realpath(args.cassette):
+        raise ConfigurationError(f"-o {args.output} is the cassette")
     try:
         with open(args.output, "w", encoding="utf-8") as file:
             file.write(report)

@@ -134,5 +134,5 @@ def test_the_bill_counts_all_attempts_and_failures_too():
 def test_what_is_estimated_is_about_and_without_prices_there_is_no_cost():
     bill = Bill()
     bill.add(result(completion=answer(usage=Usage(3, 6, estimated=True))))
-    assert bill.facts(75.4) == ["1 answers", "0 errors", "about 3 tokens in, 6 out", "1 min 15 s"]
+    assert bill.facts(75.4) == ["1 answer", "0 errors", "about 3 tokens in, 6 out", "1 min 15 s"]
     assert Bill(price_out=2.0).cost == 0.0

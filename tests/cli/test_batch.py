@@ -132,6 +132,21 @@ def test_prompts_come_from_standard_input_too(server, capsys, monkeypatch):
     assert code == 0 and len(out.splitlines()) == 2
 
 
+@pytest.mark.parametrize("name", ["--output", "--journal"])
+def test_the_prompts_are_not_written_over(server, capsys, name):
+    write("prompts.jsonl", ["a"])
+    code, _, err = run(capsys, "prompts.jsonl", name, "./prompts.jsonl", "-m", "m")
+    assert code == 2 and f"{name} ./prompts.jsonl is the file with the prompts" in err
+    assert read("prompts.jsonl") == ["a"] and server.requests == ()
+
+
+@pytest.mark.parametrize("price", ["-1", "nan", "inf"])
+def test_a_price_is_no_negative_number(server, capsys, price):
+    write("prompts.jsonl", ["a"])
+    code, _, err = run(capsys, "prompts.jsonl", "-m", "m", "--price-in", price)
+    assert code == 2 and "expected a price of 0 or more" in err
+
+
 def test_errors_have_their_line_and_the_exit_code_tells(server, capsys):
     server.faults["b"] = [reply(400, json={"error": {"message": "Too odd", "code": "odd"}})]
     with open("prompts.jsonl", "wb") as file:

@@ -172,6 +172,8 @@ def test_a_page_is_written_where_the_name_says_so(run, record, tmp_path):
     assert (code, out, err) == (0, "", "page.html\n")
     assert (tmp_path / "page.html").read_text("utf-8").startswith("<!doctype html>")
     assert run("report", "a.jsonl", "-o", "nowhere/page.html")[0] == 2
+    assert run("report", "a.jsonl", "-o", "./a.jsonl")[0] == 2  # it is not written over
+    assert run("report", "a.jsonl")[0] == 0
 
 
 def test_of_several_streams_one_is_told_and_the_others_named(run):
