@@ -49,7 +49,7 @@ def whole(name: str, given: str) -> str:
     """A str that stores and servers can be told: half a surrogate pair is no character."""
     try:
         given.encode()
-        return given
+        return str.__str__(given)  # plain: a str that is an Enum's member is written by its name
     except UnicodeEncodeError as error:
         at = error.start
     # Not from that error, which shows what may be a key.

@@ -1,5 +1,7 @@
 """Whatever is passed in place of what is expected is named before anything is sent."""
 
+import enum
+
 import pytest
 
 from streamsafe import ConfigurationError, StreamSession
@@ -34,6 +36,14 @@ def test_an_object_of_another_kind_is_refused_by_the_session(name, value):
 def test_an_object_of_another_kind_is_refused_by_the_stream(asking, name, value):
     with pytest.raises(ConfigurationError, match=name):
         asking.stream("Hi", **{name: value})
+
+
+class Model(str, enum.Enum):
+    SMALL = "model-small"
+
+
+def test_a_model_may_be_an_enums_member():
+    assert f"{StreamSession('openai', model=Model.SMALL).model}" == "model-small"
 
 
 async def awaited(text):

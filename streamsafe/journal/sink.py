@@ -62,12 +62,15 @@ class PathSink:
 
     def __init__(self, path: str) -> None:
         there = os.path.isdir(os.path.dirname(path) or ".")
-        if not _is_name(path) or os.path.isdir(path) or not there:
+        # What is no file would be replaced by one: a pipe, and root's /dev/null as well.
+        other = _is_name(path) and os.path.exists(path) and not os.path.isfile(path)
+        if not _is_name(path) or other or not there:
             raise ConfigurationError(
-                f"sink={path!r}: expected the path of a file in a directory that exists"
+                f"sink={path!r}: expected the path of a file in a directory that exists; "
+                "open anything else yourself and pass what open() gave"
             )
-        self._path = path
-        self._part = f"{path}.part"
+        self._path = os.path.realpath(path) if os.path.islink(path) else path  # a link stays one
+        self._part = f"{self._path}.part"
         self._file: Optional[io.BufferedWriter] = None
         self._written = 0
 

@@ -85,6 +85,22 @@ def test_a_path_that_can_be_no_file_is_named_at_once(tmp_path, where):
         sink_of(tmp_path / where)
 
 
+def test_what_is_no_file_is_not_replaced_by_one(tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with pytest.raises(ConfigurationError, match="pass what open"):
+        sink_of(pipe)
+
+
+def test_a_link_stays_one_and_its_file_is_written(tmp_path, path):
+    link = tmp_path / "link"
+    link.symlink_to(path)
+    sink = sink_of(link)
+    sink.write([text("Owls")])
+    sink.finish()
+    assert link.is_symlink() and path.read_text() == "Owls"
+
+
 def test_a_part_that_can_not_be_written_is_a_typed_error(path, part):
     part.mkdir()
     with pytest.raises(StorageError, match=f"to {part}: Is a directory; 0 bytes of it"):
