@@ -61,7 +61,7 @@ def test_only_http_is_followed(location: str) -> None:
     assert target(307, location) is None
 
 
-@pytest.mark.parametrize("location", ["https://[", "https://a:99999/", "https://a b/"])
+@pytest.mark.parametrize("location", ["https://[", "https://a:99999/"])
 def test_what_is_no_address_leads_nowhere(location: str) -> None:
     assert target(307, location) is None
 
