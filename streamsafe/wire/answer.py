@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import io
+import socket
 import re
 from typing import Any, Optional
 
@@ -33,6 +34,14 @@ class Answer(http.client.HTTPResponse):
 
     _chunks: Optional[ChunkedDecoder] = None
     _full = False  # the last read filled the connection's buffer
+
+    def __init__(self, sock: Any, *args: Any, **how: Any) -> None:
+        super().__init__(sock, *args, **how)
+        lines = getattr(self.fp, "raw", None)
+        if type(lines) is socket.SocketIO:
+            # SocketIO.readinto looks twice whether it is closed, which its buffer does as well,
+            # and whether a read timed out, after which there is none here.
+            lines.readinto = sock.recv_into  # type: ignore[method-assign]
 
     def begin(self) -> None:
         """Read the status line and the headers."""
@@ -102,15 +111,37 @@ class Answer(http.client.HTTPResponse):
             while self.fp.readline(65537) not in (b"\r\n", b"\n", b""):
                 pass
 
-    def take(self) -> bytes:
-        """The body's next bytes as soon as there are any; b"" at its end."""
-        if self.fp is None or self._method == "HEAD":  # type: ignore[attr-defined]
+    def take(self, most: int = READ_SIZE) -> bytes:
+        """The body's next bytes, up to ``most``, as soon as there are any; b"" at its end."""
+        lines = self.fp
+        if lines is None or self._method == "HEAD":  # type: ignore[attr-defined]
             return b""
-        if self.chunked:
-            return self._read_chunks(READ_SIZE)
+        if not self.chunked:
+            return self._take_plain(most)
+        chunks = self._chunks
+        if chunks is None:
+            chunks = self._chunks = ChunkedDecoder()
+        body = b""
+        while most and not body and self.fp is not None:
+            if chunks.failure is not None:
+                self._close_conn()  # type: ignore[attr-defined]
+                raise chunks.failure
+            # A reader waits in the buffer that its connection has anyway: bytes of 64 KB, made
+            # before there is anything to put in them, would be most of what a waiting stream needs.
+            data = lines.read1(most if self._full else min(most, len(lines.peek(1))))
+            if data:
+                self._full = len(data) >= BUFFER_SIZE
+                body = chunks.feed(data)
+            else:
+                chunks.end()
+            if chunks.ended:
+                self._close_conn()  # type: ignore[attr-defined]
+        return body
+
+    def _take_plain(self, most: int) -> bytes:
         if self.length == 0:
             return b""  # to look for more would be to wait for the next answer
-        data = super().read1(READ_SIZE if self._full else len(self.fp.peek(1)) or 1)
+        data = super().read1(most if self._full else len(self.fp.peek(1)) or 1)
         self._full = len(data) >= BUFFER_SIZE
         return data
 
@@ -119,7 +150,7 @@ class Answer(http.client.HTTPResponse):
         head = self._method == "HEAD"  # type: ignore[attr-defined]
         if not self.chunked or self.fp is None or head:
             return super().read1(n)
-        return self._read_chunks(READ_SIZE if n < 0 else min(n, READ_SIZE))
+        return self.take(READ_SIZE if n < 0 else min(n, READ_SIZE))
 
     def read(self, amt: Optional[int] = None) -> bytes:
         """Up to ``amt`` bytes of the body, waiting for all of them."""
@@ -133,31 +164,6 @@ class Answer(http.client.HTTPResponse):
                 break
             amt = None if amt is None else amt - len(pieces[-1])
         return b"".join(pieces)
-
-    def _read_chunks(self, most: int) -> bytes:
-        chunks = self._chunks
-        if chunks is None:
-            chunks = self._chunks = ChunkedDecoder()
-        body = b""
-        while most and not body and self.fp is not None:
-            if chunks.failure is not None:
-                self._close_conn()  # type: ignore[attr-defined]
-                raise chunks.failure
-            data = self._some(most)
-            if data:
-                body = chunks.feed(data)
-            else:
-                chunks.end()
-            if chunks.ended:
-                self._close_conn()  # type: ignore[attr-defined]
-        return body
-
-    def _some(self, most: int) -> bytes:
-        # A reader waits in the buffer that its connection has anyway: bytes of 64 KB, made
-        # before there is anything to put in them, would be most of what a waiting stream needs.
-        data: bytes = self.fp.read1(most if self._full else min(most, len(self.fp.peek(1))))
-        self._full = len(data) >= BUFFER_SIZE
-        return data
 
 
 class _Head:

@@ -27,7 +27,7 @@ DRAIN_BYTES = 64 * 1024
 class HttpResponse:
     """A Response as ``wire.transport`` describes it."""
 
-    __slots__ = ("status", "headers", "reused", "_raw", "_scope", "_next", "_read_timeout")
+    __slots__ = ("status", "headers", "reused", "_raw", "_scope", "_take", "_next", "_read_timeout")
 
     def __init__(
         self,
@@ -47,6 +47,9 @@ class HttpResponse:
         self._scope = scope
         self._read_timeout = read_timeout
         self._next = _reader(reply)
+        # Past urllib3, which spends thirty calls on each read; the end is left to it.
+        answer = _answer(self._raw)
+        self._take = _ended if answer is None else answer.take
         if not scoped:
             self._take_hold()
 
@@ -54,7 +57,7 @@ class HttpResponse:
         """The next bytes, as soon as there are any; b"" at the end."""
         asked = time.monotonic()
         try:
-            return self._next()
+            return self._take() or self._next()
         except faults.FAULTS as error:
             waited = time.monotonic() - asked
             self.close()  # nothing that came now would be worth reading
@@ -77,7 +80,7 @@ class HttpResponse:
         raw, self._raw = self._raw, None
         if raw is None:
             return
-        self._next = _ended
+        self._take = self._next = _ended
         if _released(raw):
             self._scope.detach()
         else:
@@ -132,10 +135,9 @@ def _reader(reply: requests.Response) -> Callable[[], bytes]:
 
     raw = reply.raw
     if isinstance(raw, urllib3.BaseHTTPResponse):
-        answer = getattr(raw, "_fp", None)
-        if type(answer) is Answer and "content-encoding" not in raw.headers:
-            return _past_urllib3(raw, answer)
-        read1 = raw.read1
+        read1, answer = raw.read1, _answer(raw)
+        if answer is not None:
+            return _rest(raw, answer)
         # Without its decoding urllib3 has half as much to do for each read.
         decode = "content-encoding" in raw.headers
         return lambda: read1(READ_SIZE, decode_content=decode)
@@ -146,19 +148,20 @@ def _reader(reply: requests.Response) -> Callable[[], bytes]:
     return lambda: next(pieces, b"")
 
 
-def _past_urllib3(raw: Any, answer: Answer) -> Callable[[], bytes]:
-    """Reads past urllib3, which spends thirty calls on each, and leaves the end to it."""
-    take = answer.take
-
+def _rest(raw: Any, answer: Answer) -> Callable[[], bytes]:
     def read() -> bytes:
-        data = take()
-        if not data:
-            # It counts down what is left, and would miss what it did not see.
-            raw.length_remaining = answer.length
-            data = raw.read1(READ_SIZE, decode_content=False)
+        # It counts down what is left, and would miss what it did not see.
+        raw.length_remaining = answer.length
+        data: bytes = raw.read1(READ_SIZE, decode_content=False)
         return data
 
     return read
+
+
+def _answer(raw: Any) -> Optional[Answer]:
+    """What urllib3 reads from, where that is ours and nothing is to be decoded."""
+    answer = getattr(raw, "_fp", None)
+    return answer if type(answer) is Answer and "content-encoding" not in raw.headers else None
 
 
 def _released(raw: Any) -> bool:
