@@ -39,11 +39,11 @@ class Figures(NamedTuple):
 
 
 FIGURES = {
-    (3, 9): Figures(56, 17.3, 50.5, 23.1, 2140, 8.9),
-    (3, 10): Figures(56, 17.3, 50.5, 23.1, 2040, 9.3),
-    (3, 11): Figures(58, 17.4, 52.5, 23.2, 1985, 8.1),
-    (3, 12): Figures(58, 17.4, 52.5, 23.2, 1957, 8.1),
-    (3, 13): Figures(58, 17.4, 52.5, 23.2, 1950, 8.1),
+    (3, 9): Figures(56, 17.3, 50.5, 23.1, 1604, 8.9),
+    (3, 10): Figures(56, 17.3, 50.5, 23.1, 1502, 9.3),
+    (3, 11): Figures(58, 17.4, 52.5, 23.2, 1500, 8.1),
+    (3, 12): Figures(58, 17.4, 52.5, 23.2, 1470, 8.1),
+    (3, 13): Figures(58, 17.4, 52.5, 23.2, 1464, 8.1),
 }
 
 #: What one read of a small event may ask memory for at once. A reader that is blocked holds it.
