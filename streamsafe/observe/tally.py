@@ -108,13 +108,18 @@ class Tally:
             self.heartbeats += heartbeats
         self.held += held
         silence = self._silence + waited
-        # Nearly all reads bring text alone: that is counted by the interpreter's own loops.
-        texts = [chunk[1] for chunk in chunks if chunk[0] == "text"]
-        if len(texts) == len(chunks):
-            chars, content = len("".join(texts)), bool(texts)
+        many = len(chunks)
+        self.chunks += many
+        chars, content = 0, True
+        # Nearly all reads bring text alone: one piece, or many that the interpreter's own loops
+        # turn into columns, of which the first two are the kinds and the texts.
+        columns = zip(*chunks) if many > 1 else None
+        if many == 1 and chunks[0][0] == "text":
+            chars = len(chunks[0][1])
+        elif columns is not None and next(columns).count("text") == many:
+            chars = len("".join(next(columns)))
         else:
             chars, content = self._mixed(chunks)
-        self.chunks += len(chunks)
         if not content:
             self._silence = silence
             return None
