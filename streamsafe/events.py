@@ -235,8 +235,8 @@ class _State:
         target = Target(source.request.url, None, source.request.headers)
         terms = Terms(
             source.transport, source.timeouts, source.limits, source.clock, deadline,
-            source.stream_id, target.secrets, False, self._notices.record is not None,
-            self._notices.record, _nothing, self._notices.stall,
+            source.stream_id, target.secrets, False, self._notices.record, _nothing,
+            self._notices.stall,
         )  # fmt: skip
         attempt = Attempt(
             terms, plain.request(call, target), plain, plain.decoder(call), number, self._waited

@@ -223,7 +223,6 @@ class Run:
             stream_id=setup.stream_id,
             secrets=route.target.secrets,
             skip_malformed=setup.skip_malformed,
-            whole_reads=self._keeper.keeps or self._notices.record is not None,
             notify=self._notices.record,
             on_malformed=self._on_malformed,
             on_silence=self._notices.stall,

@@ -11,7 +11,7 @@ is an IncompleteStreamError, and after it neither a cut nor a silent server is a
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any, Callable, NamedTuple, Optional, Union
 
 from streamsafe.engine import watchdog
@@ -29,13 +29,7 @@ from streamsafe.errors import (
 )
 from streamsafe.lifecycle import AttemptStarted, Chunks, Malformed, Opened, Record, Step
 from streamsafe.limits import Limits
-from streamsafe.models import (
-    CONTENT_KINDS,
-    Attempt as AttemptRecord,
-    Chunk,
-    Request,
-    ServerSentEvent,
-)
+from streamsafe.models import CONTENT_KINDS, Attempt as AttemptRecord, Chunk, Request
 from streamsafe.providers.base import Decoder, Provider
 from streamsafe.wire import sniff
 from streamsafe.wire.jsonarray import JSONArrayFramer
@@ -52,10 +46,6 @@ Framer = Union[SSEFramer, NDJSONFramer, JSONArrayFramer]
 #: How often bytes that wait unread are looked for again before a silent server is cut.
 PENDING_LOOK = 0.05
 
-#: A read that brought more bytes is decoded and handed out in parts: what a JSON scanner makes is
-#: ten times as large as the text, and lists of it that outgrow the caches cost half as much again.
-AT_ONCE = 8 * 1024
-
 #: What an error message shows of a body that is not what it should be, in characters.
 SHOWN = 200
 
@@ -71,8 +61,6 @@ class Terms(NamedTuple):
     stream_id: str
     secrets: tuple[str, ...]
     skip_malformed: bool
-    #: Whether each read gives one list, as for those to whom a list is a record or a commit.
-    whole_reads: bool
     #: Told of every record, or None if nobody observes: then none is made.
     notify: Optional[Callable[[Record], None]]
     #: Told of malformed events that are skipped, on the reading thread.
@@ -296,48 +284,43 @@ class Attempt:
         decoder, clocks, notify = self.decoder, self._clocks, self._terms.notify
         now, read, scope = self._terms.clock.now, response.read, self.scope
         content_kinds, any_byte = CONTENT_KINDS, decoder.any_byte_counts
-        whole = self._terms.whole_reads
         asked = now()
         held, heartbeats = 0.0, 0
         while data:
             events = framer.feed(data)
-            for some in (events,) if whole or len(data) <= AT_ONCE else _parts(events, len(data)):
-                chunks = decoder.feed(some) if some else []
-                at = now()
-                # The last chunk of a read tells as well as any, but for a finish behind the text.
-                content = any_byte or (
-                    bool(chunks)
-                    and (
-                        chunks[-1][0] in content_kinds
-                        or any(chunk[0] in content_kinds for chunk in chunks)
-                    )
-                )
-                clocks.got(at - asked, content)
-                self.read_at, self.brought_content = at, content
-                if content:
-                    self._warned = False
-                if notify is not None:
-                    beats = framer.heartbeats
-                    notify(
-                        _new(Chunks, (
-                            self._terms.stream_id, at, data, len(events), beats - heartbeats,
-                            chunks, at - asked, held,
-                        ))
-                    )  # fmt: skip
-                    heartbeats = beats
-                if chunks:
-                    yield chunks
-                if framer.strays or decoder.malformed or decoder.failure is not None:
-                    self._noted(framer)
-                if decoder.closed:
-                    return
-                asked = now()
-                held = asked - at
-                self.held += held
+            chunks = decoder.feed(events) if events else []
+            at = now()
+            # The last chunk of a read tells as well as any, but for a finish behind the text.
+            content = any_byte or (
+                bool(chunks)
+                and (chunks[-1][0] in content_kinds or any(c[0] in content_kinds for c in chunks))
+            )
+            clocks.got(at - asked, content)
+            self.read_at, self.brought_content = at, content
+            if content:
+                self._warned = False
+            if notify is not None:
+                beats = framer.heartbeats
+                notify(
+                    _new(Chunks, (
+                        self._terms.stream_id, at, data, len(events), beats - heartbeats,
+                        chunks, at - asked, held,
+                    ))
+                )  # fmt: skip
+                heartbeats = beats
+            if chunks:
+                yield chunks
+            if framer.strays or decoder.malformed or decoder.failure is not None:
+                self._noted(framer)
+            if decoder.closed:
+                return
             if framer.failure is not None:
                 raise framer.failure
+            asked = now()
             if decoder.finished and clocks.phase != "finishing":
                 clocks.enter("finishing", asked)
+            held = asked - at
+            self.held += held
             clocks.wait(asked)
             try:
                 data = read()
@@ -495,12 +478,6 @@ class Attempt:
     def _notify(self, kind: Callable[..., Record], *facts: Any) -> None:
         if self._terms.notify is not None:
             self._terms.notify(kind(self._terms.stream_id, self._terms.clock.now(), *facts))
-
-
-def _parts(events: list[ServerSentEvent], size: int) -> Sequence[list[ServerSentEvent]]:
-    """These events of ``size`` bytes in lists of about ``AT_ONCE``."""
-    step = max(1, AT_ONCE * len(events) // size)
-    return [events[at : at + step] for at in range(0, len(events), step)] or [events]
 
 
 def _framer(kind: str, limits: Limits) -> Framer:
