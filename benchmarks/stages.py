@@ -17,7 +17,7 @@ from benchmarks.bodies import Spec, render
 EVENTS, ROUNDS = 3000, 40
 
 #: As much as a read of a body that comes fast brings.
-READ = 65536
+READ = 32768
 
 _SPECS = {
     "one event a chunk": Spec(),

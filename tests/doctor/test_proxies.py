@@ -171,7 +171,7 @@ def test_nginx_before_a_server_that_is_gone_says_so_itself(server, nginx):
     url = nginx("")
     server.refuse()
     found, debugger = rules(url)
-    assert found == ["server-error"] and "502" in debugger.report()
+    assert found == ["gateway"] and "502" in debugger.report()
 
 
 def test_haproxy_that_gives_up_on_a_silent_server_is_a_cut(server, haproxy):
@@ -184,7 +184,7 @@ def test_haproxy_that_gives_up_on_a_silent_server_is_a_cut(server, haproxy):
 def test_haproxy_that_gives_up_before_the_first_byte_answers_504(server, haproxy):
     server.always(stream(EVENTS, first=stall()))
     found, debugger = rules(haproxy("1s"), timeouts=Timeouts(first_token=10))
-    assert found == ["server-error"] and "504" in debugger.report()
+    assert found == ["gateway"] and "504" in debugger.report()
 
 
 def test_haproxy_passes_a_healthy_stream_on(server, haproxy):
