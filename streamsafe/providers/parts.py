@@ -15,7 +15,6 @@ from streamsafe.errors import ConfigurationError
 
 _DATA_URL = re.compile(r"data:([^;,]+)(?:;[^;,]+)*;base64,(.*)", re.S)
 
-
 _PLAIN = (
     "an answer of another API's: completion.replace(message=None).to_message() has it without the "
     "blocks that are of that API alone"
@@ -38,18 +37,16 @@ class Call(NamedTuple):
     arguments: dict[str, Any]
 
 
-def wrong(place: int, what: str) -> ConfigurationError:
+def wrong(place: int, what: str, hint: Optional[str] = None) -> ConfigurationError:
     """The error for a message that the API cannot take."""
-    return ConfigurationError(f"messages[{place}]: {what}")
+    return ConfigurationError(f"messages[{place}]: {what}", hint=hint)
 
 
 def foreign(part: Mapping[str, Any], place: int, expected: str) -> ConfigurationError:
     """The error for a part that the API does not have."""
     kind = part.get("type")
-    return ConfigurationError(
-        f"messages[{place}]: expected {expected}, got {kind_of(part)}",
-        hint=_INSTEAD.get(kind) if isinstance(kind, str) else None,
-    )
+    hint = _INSTEAD.get(kind) if isinstance(kind, str) else None
+    return wrong(place, f"expected {expected}, got {kind_of(part)}", hint)
 
 
 def parts_of(content: Any) -> list[Mapping[str, Any]]:

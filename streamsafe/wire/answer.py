@@ -12,7 +12,7 @@ from streamsafe.errors import LimitExceededError
 from streamsafe.wire.chunked import ChunkedDecoder
 from streamsafe.wire.opening import CURRENT
 
-#: A read asks the socket for at most this. What a JSON scanner makes of it is some ten times as
+#: A read gives at most this. What a JSON scanner makes of it is some ten times as
 #: large: of 64 KB it outgrew the caches, of 8 KB the calls for each read weighed more.
 READ_SIZE = 32 * 1024
 #: The buffer that a connection has; a read that filled it is followed by larger ones.
@@ -127,7 +127,7 @@ class Answer(http.client.HTTPResponse):
             if chunks.failure is not None:
                 self._close_conn()  # type: ignore[attr-defined]
                 raise chunks.failure
-            # A reader waits in the buffer that its connection has anyway: bytes of 64 KB, made
+            # A reader waits in the buffer that its connection has anyway: READ_SIZE bytes, made
             # before there is anything to put in them, would be most of what a waiting stream needs.
             data = lines.read1(most if self._full else min(most, len(lines.peek(1))))
             if data:

@@ -7,15 +7,11 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Callable, Optional
 
 from streamsafe.wire import faults
-from streamsafe.wire.answer import Answer
+from streamsafe.wire.answer import READ_SIZE, Answer
 from streamsafe.wire.scope import Scope
 
 if TYPE_CHECKING:
     import requests
-
-#: One read gives at most this; urllib3 then also decodes no more at a time, whatever the
-#: compression (without a size a bomb comes out whole, and a short body passes for an end).
-READ_SIZE = 64 * 1024
 
 #: After its last event a server has this long, in seconds and bytes, to end the body, so that
 #: the connection can be used again. Terminators come within milliseconds; a new TLS connection
@@ -46,9 +42,9 @@ class HttpResponse:
         self._raw: Any = reply.raw
         self._scope = scope
         self._read_timeout = read_timeout
-        self._next = _reader(reply)
         # Past urllib3, which spends thirty calls on each read; the end is left to it.
         answer = _answer(self._raw)
+        self._next = _reader(reply) if answer is None else _rest(self._raw, answer)
         self._take = _ended if answer is None else answer.take
         if not scoped:
             self._take_hold()
@@ -135,10 +131,9 @@ def _reader(reply: requests.Response) -> Callable[[], bytes]:
 
     raw = reply.raw
     if isinstance(raw, urllib3.BaseHTTPResponse):
-        read1, answer = raw.read1, _answer(raw)
-        if answer is not None:
-            return _rest(raw, answer)
-        # Without its decoding urllib3 has half as much to do for each read.
+        read1 = raw.read1
+        # Without its decoding urllib3 has half as much to do for each read. Without a size it
+        # gives out the whole of what is packed small, and takes a short body for an end.
         decode = "content-encoding" in raw.headers
         return lambda: read1(READ_SIZE, decode_content=decode)
     if hasattr(raw, "read1"):
@@ -149,6 +144,8 @@ def _reader(reply: requests.Response) -> Callable[[], bytes]:
 
 
 def _rest(raw: Any, answer: Answer) -> Callable[[], bytes]:
+    """What urllib3 still has to give of a body that was read past it, or its end."""
+
     def read() -> bytes:
         # It counts down what is left, and would miss what it did not see.
         raw.length_remaining = answer.length
