@@ -55,6 +55,7 @@ class RedisStore:
         self._own = client is None
         self._client = _made(url, timeout) if client is None else _fit(client)
         self._shas: dict[str, str] = {}
+        self._closes = 0
 
     def run(self, script: str, stream_id: str, *arguments: Any) -> Any:
         """Run one of ``redis_scripts`` on a stream."""
@@ -151,10 +152,15 @@ class RedisStore:
             client.zrem(self._index, stream_id)
 
     def close(self) -> None:
-        """Close the connections, if they are not the program's; the next use opens others."""
+        """Close the connections, if they are not the program's; the next use opens others. One
+        that another thread waits on is closed when it has its answer."""
         if self._own:
-            self._client.close()
-            self._client.connection_pool.disconnect()
+            self._closes += 1
+            self._rest()
+
+    def _rest(self) -> None:
+        # Not client.close(): that takes connections away from under those who read from them.
+        self._client.connection_pool.disconnect(inuse_connections=False)
 
     @property
     def _index(self) -> str:
@@ -167,15 +173,19 @@ class RedisStore:
 
     @contextmanager
     def _asking(self) -> Iterator[Any]:
-        from redis import RedisError
-
+        closes = self._closes
         try:
             yield self._client
-        except (RedisError, OSError, UnicodeEncodeError) as error:
+        # Not RedisError and OSError alone: a client of the program's own that another thread closes
+        # says it with whatever its reader stumbled over.
+        except Exception as error:
             raise StorageError(
                 f"the journal {self.name} could not be used: {error or type(error).__name__}",
                 hint="is Redis up, reached from here, and not out of memory?",
             ) from error
+        finally:
+            if self._closes != closes:
+                self._rest()
 
 
 def _made(url: str, timeout: float) -> Any:

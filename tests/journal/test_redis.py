@@ -55,6 +55,10 @@ def write(journal, *texts, name="s"):
         journal.append(name, [Chunk("text", text)])
 
 
+def connections(server):
+    return server.ask(b"CLIENT LIST").count(b"name=")
+
+
 # -- away and back ---------------------------------------------------------------------------------
 
 
@@ -194,6 +198,45 @@ def test_what_is_sent_again_because_the_answer_was_lost_is_written_once(redis, o
     journal.end("t", DONE, "complete")
     assert journal.transcript("t") == "abc" and journal.info("t").status == "complete"
     assert journal.load("t").attempts == 1 and journal.info("t").note is None
+
+
+def test_closing_takes_no_connection_from_under_a_thread_that_waits_on_it(
+    redis, opened, begin, wait_until
+):
+    writer, reader = opened(redis), opened(redis, timeout=90.0)
+    begin(writer)
+    others = connections(redis)
+    woken = []
+    thread = threading.Thread(target=lambda: woken.append(reader._store.wait("s", "0-0", 60.0)))
+    thread.start()
+    wait_until(lambda: b"blocked_clients:1" in redis.ask(b"INFO clients"))
+    reader.close()
+    assert connections(redis) == others + 1
+    write(writer, "a")
+    thread.join(20)
+    assert woken == [None]
+    wait_until(lambda: connections(redis) == others)  # it was closed when it had its answer
+    assert reader.transcript("s") == "a"
+    writer.release("s")
+
+
+def test_a_client_that_its_program_breaks_is_a_redis_that_is_away(
+    redis, begin, soon, wait_until, monkeypatch, caplog
+):
+    from redis import Redis
+
+    client = Redis(port=redis.port)
+    journal = RedisJournal(client=client, lease=0.03)
+    begin(journal)
+    with monkeypatch.context() as broken:
+        broken.setattr(client, "evalsha", lambda *_: None.recv)  # as its reader, closed meanwhile
+        wait_until(lambda: "goes on without being written" in caplog.text)
+        write(journal, "a")
+    wait_until(lambda: journal.transcript("s") == "a")
+    assert "'NoneType' object has no attribute 'recv'" in caplog.text
+    journal.end("s", DONE, "complete")
+    journal.close()
+    client.close()
 
 
 # -- owners ----------------------------------------------------------------------------------------
