@@ -64,6 +64,9 @@ class _Scoped(_Connection):
 
     response_class = Answer
     _scope: Optional[Scope] = None
+    #: The socket's duplicate while no scope has it. Closing it with each stream would let go of the
+    #: interpreter's lock once more: a thousand streams that end at once stood in line twice.
+    _duplicate: Optional[int] = None
     _address = ""
     _outgoing: Optional[list[Any]] = None
     _head: Optional[_Head] = None
@@ -196,14 +199,28 @@ class _Scoped(_Connection):
         opening.phase = "send"
         opening.reused = True
         self._scope = opening.scope
-        opening.scope.attach(self.sock)
+        fd, self._duplicate = self._duplicate, None
+        opening.scope.attach(self.sock, fd)
         opening.step("reused", address=self._address)
 
     def let_go(self) -> None:
         """No scope may reach the connection any more."""
         scope, self._scope = self._scope, None
         if scope is not None:
-            scope.detach()
+            self._duplicate = scope.hand_over(self.sock)
+
+    def close(self) -> None:
+        self._drop_duplicate()
+        super().close()
+
+    def __del__(self) -> None:
+        self._drop_duplicate()
+
+    def _drop_duplicate(self) -> None:
+        # The server learns that a connection is closed when no descriptor of it is left.
+        fd, self._duplicate = self._duplicate, None
+        if fd is not None:
+            os.close(fd)
 
 
 class ScopedHTTPConnection(_Scoped, HTTPConnection):

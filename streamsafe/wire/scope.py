@@ -48,9 +48,12 @@ class Scope:
         """In a forked child: a thread that held the lock is not there to let go of it."""
         self._lock, self._wake = threading.RLock(), None
 
-    def attach(self, sock: socket.socket) -> None:
-        """Take hold of a connection's socket, in place of any held before; shut it if aborted."""
-        fd = os.dup(sock.fileno())
+    def attach(self, sock: socket.socket, fd: Optional[int] = None) -> None:
+        """Take hold of a connection's socket, in place of any held before; shut it if aborted.
+
+        ``fd``: a duplicate that there is already, which is the scope's from now on."""
+        if fd is None:
+            fd = os.dup(sock.fileno())
         with self._lock:
             old, self._fd = self._fd, fd
             self._socket = sock
@@ -66,6 +69,17 @@ class Scope:
             self._socket = None
         if fd is not None:
             os.close(fd)
+
+    def hand_over(self, sock: Any) -> Optional[int]:
+        """Let go as ``detach`` does, and give the duplicate to who keeps the connection, to be
+        closed with it; None if it is of another socket."""
+        with self._lock:
+            if self._socket is sock:
+                fd, self._fd = self._fd, None
+                self._socket = None
+                return fd
+        self.detach()
+        return None
 
     def cut(self) -> None:
         """Shut the connection down and let go: for the reading thread, which is done with it."""
