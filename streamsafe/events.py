@@ -252,16 +252,17 @@ class _State:
         # What a server that begins anew, instead of behind this id, sends again.
         asked, seen = self.last_event_id, Counter(self._recent)
         try:
-            for chunks in attempt.chunks():
-                for chunk in chunks:
-                    self._failures = 0
-                    if isinstance(chunk.raw, ServerSentEvent):
-                        if seen and _again(chunk.raw, asked, seen, attempt):
-                            continue
-                        self._note(chunk.raw)
-                    yield chunk.raw
-                    if self._cancelled is not None:
-                        raise self._cancelled
+            with attempt:
+                for chunks in attempt.chunks():
+                    for chunk in chunks:
+                        self._failures = 0
+                        if isinstance(chunk.raw, ServerSentEvent):
+                            if seen and _again(chunk.raw, asked, seen, attempt):
+                                continue
+                            self._note(chunk.raw)
+                        yield chunk.raw
+                        if self._cancelled is not None:
+                            raise self._cancelled
         finally:
             # An id may also stand in a block without data, behind the last event.
             if attempt.framer is not None and attempt.framer.last_event_id:

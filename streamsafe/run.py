@@ -106,29 +106,28 @@ class Run:
     # -- the generator's body, on the reading thread -------------------------------------------
 
     def chunks(self) -> Generator[Chunk, None, None]:
-        """The whole life of the stream; runs once."""
+        """The whole life of the stream, and THE loop over its attempts; runs once.
+
+        Each chunk passes each level of generators: there are two here, and one in the attempt.
+        """
         try:
             self._begin()
-            yield from self._attempts()
-        except GeneratorExit:
-            self._left()
-            raise
-        except StreamCancelledError as error:
-            self._end(error, Outcome.CANCELLED)
-            raise
-        except StreamingError as error:
-            self._end(error, Outcome.FAILED)
-            raise
+            more = self._goes_on()
+            while more:
+                attempt = self._new_attempt()
+                try:
+                    with attempt:
+                        yield from self._one(attempt)
+                except BaseException as error:
+                    if not self._tries_again(attempt, error):
+                        raise
+                else:
+                    more = self._is_continued(attempt)
         except ProgramError as carrier:
             self._end(carrier.error, Outcome.FAILED)
             raise carrier.error from carrier.error.__cause__
-        except Exception as error:  # a hook's of the program's own session, a provider's, ours
-            self._end(error, Outcome.FAILED)
-            raise
         except BaseException as error:
-            # KeyboardInterrupt and the like: the program wants out, the answer did not fail.
-            left = StreamCancelledError(f"left by {type(error).__name__}")
-            self._end(left, Outcome.CANCELLED)
+            self._left_by(error)
             raise
 
     def _begin(self) -> None:
@@ -150,37 +149,10 @@ class Run:
             self._keeper.again(setup.saved.chunks)
         self._notices.tell(Started, setup.clock.wall(), route.provider.name, route.model)
 
-    def _attempts(self) -> Iterator[Chunk]:
-        """THE loop: an attempt, its failure, the decision, the wait, and the next."""
-        if self.setup.saved is not None and not self._goes_on():
-            return
-        while True:
-            attempt = self._new_attempt()
-            try:
-                yield from self._one(attempt)
-            except StreamCancelledError as error:
-                self._record("cancelled", error)
-                raise
-            except StreamingError as error:
-                self._after(error)
-                continue
-            except BaseException as error:
-                left = isinstance(error, GeneratorExit)
-                whole = left and attempt.decoder.finished
-                self._record("complete" if whole else "cancelled", None if left else error)
-                raise
-            if attempt.decoder.continuation is None:
-                break
-            self._record("complete")
-            self._waited = 0.0
-            self._course.follow(attempt.decoder.continuation, self.ledger.written())
-        verdict = self.ledger.verdict()
-        self._record(verdict.value)
-        self._keeper.finish()
-        self._complete(verdict)
-
     def _goes_on(self) -> bool:
-        """Plan to go on with what a journal has; False if that is all."""
+        """Plan to go on with what a journal has, if it has anything; False if that is all."""
+        if self.setup.saved is None:
+            return True
         if all(choice.finish_reason for choice in self.ledger.answer.choices()):
             # The process died between the answer's end and the journal's.
             self._keeper.finish()
@@ -280,8 +252,35 @@ class Run:
 
     # -- after an attempt ------------------------------------------------------------------------
 
-    def _after(self, error: StreamingError) -> None:
-        """Decide, tell, wait: the plan is then that of the next attempt; or raise the error."""
+    def _tries_again(self, attempt: Attempt, error: BaseException) -> bool:
+        """An attempt was ended by this; False if the stream is, too. It is not raised here: an
+        error that knows a frame which knows the error waits for the collector."""
+        if isinstance(error, StreamCancelledError):
+            self._record("cancelled", error)
+            return False
+        if isinstance(error, StreamingError):
+            return self._after(error)
+        left = isinstance(error, GeneratorExit)
+        whole = left and attempt.decoder.finished
+        self._record("complete" if whole else "cancelled", None if left else error)
+        return False
+
+    def _is_continued(self, attempt: Attempt) -> bool:
+        """The answer's end, or that of a part of it: then the next is planned."""
+        continuation = attempt.decoder.continuation
+        if continuation is not None:
+            self._record("complete")
+            self._waited = 0.0
+            self._course.follow(continuation, self.ledger.written())
+            return True
+        verdict = self.ledger.verdict()
+        self._record(verdict.value)
+        self._keeper.finish()
+        self._complete(verdict)
+        return False
+
+    def _after(self, error: StreamingError) -> bool:
+        """Decide, tell, wait: the plan is then that of the next attempt. False: no other."""
         callbacks = self.setup.callbacks
         partial = error.partial = self.completion()
         decision = self._course.after(error, self._received(partial), self._deadline)
@@ -292,12 +291,13 @@ class Run:
         self._attach(error, partial)
         self._notices.call(callbacks.on_error, error)
         if not decision.retry:
-            raise error
+            return False
         self._course.go_on()
         number = self._course.made + 1
         self._notices.tell(Retrying, number, error, decision.delay, decision.reason)
         self._notices.call(callbacks.on_retry, record)
         self._wait(decision.delay)
+        return True
 
     def _received(self, partial: Completion) -> Received:
         """For the next plan."""
@@ -329,7 +329,20 @@ class Run:
         self._notices.tell(Completed, completion)
         self._notices.call(self.setup.callbacks.on_complete, completion)
 
-    def _left(self) -> None:
+    def _left_by(self, error: BaseException) -> None:
+        """The generator is over, by this."""
+        if isinstance(error, GeneratorExit):
+            self._dropped()
+        elif isinstance(error, StreamCancelledError):
+            self._end(error, Outcome.CANCELLED)
+        elif isinstance(error, Exception):  # or a hook's of the program's, a provider's, ours
+            self._end(error, Outcome.FAILED)
+        else:
+            # KeyboardInterrupt and the like: the program wants out, the answer did not fail.
+            left = StreamCancelledError(f"left by {type(error).__name__}")
+            self._end(left, Outcome.CANCELLED)
+
+    def _dropped(self) -> None:
         """The program left the loop, or dropped the stream."""
         if self.ledger.answer.finish_reason is not None:
             self._notices.tell(Completed, self._settle(self.ledger.verdict(), "complete"))

@@ -87,6 +87,8 @@ class Attempt:
         self._number = number
         self._waited = waited
         self.decoder = decoder
+        self._watch: watchdog.Watch
+        self._response: Optional[Response] = None
         #: What cuts the body into events, once it is known what the body is.
         self.framer: Optional[Framer] = None
         self.scope = Scope()
@@ -110,25 +112,33 @@ class Attempt:
 
     # -- for the stream ------------------------------------------------------------------
 
-    def chunks(self) -> Iterator[list[Chunk]]:
-        """Lists of chunks, one a read; returns at the answer's end or raises.
+    def __enter__(self) -> Attempt:
+        self._watch = watchdog.watch(self._first_look(), self._look)
+        return self
 
-        Raises StreamingError, with ``request_id`` and without the stream's facts.
-        """
-        watch = watchdog.watch(self._first_look(), self._look)
-        response: Optional[Response] = None
-        try:
-            response = self._open()
-            yield from self._read(response)
-        except StreamingError as error:
+    def __exit__(self, kind: Any, error: Optional[BaseException], trace: Any) -> None:
+        self._watch.stop()
+        if self._response is not None:
+            self._response.close()
+        self.scope.detach()
+        if isinstance(error, StreamingError):
             error.request_id = error.request_id or self.request_id
             error.mask(self._terms.secrets)
-            raise
-        finally:
-            watch.stop()
-            if response is not None:
-                response.close()
-            self.scope.detach()
+
+    def chunks(self) -> Iterator[list[Chunk]]:
+        """Lists of chunks, one a read; they return at the answer's end or raise StreamingError.
+
+        Asked for in a ``with`` block of the attempt, at whose end the connection is let go of, and
+        an error that leaves it has ``request_id``, without the stream's facts.
+        """
+        response = self._response = self._open()
+        kind, head = self._kind(response)
+        if kind == "document":
+            return self._document(response, head)
+        framer = self.framer = _framer(kind, self._terms.limits)
+        # An id persists over a reconnect, too.
+        framer.last_event_id = self.decoder.last_event_id
+        return self._events(response, framer, head)
 
     def record(
         self, outcome: str, error: Optional[BaseException] = None, **facts: Any
@@ -249,36 +259,6 @@ class Attempt:
             raise self.scope.cause
         return data
 
-    def _read(self, response: Response) -> Iterator[list[Chunk]]:
-        decoder = self.decoder
-        kind, head = self._kind(response)
-        if kind == "document":
-            yield from self._document(response, head)
-            return
-        framer = self.framer = _framer(kind, self._terms.limits)
-        # An id persists over a reconnect, too.
-        framer.last_event_id = decoder.last_event_id
-        try:
-            try:
-                yield from self._events(response, framer, head)
-            finally:
-                held = self._held_last()
-                if self._clocks.since is None:
-                    self.held += held  # the program left, or there is no more to ask for
-                self._notify(Step, "read", {"held": held})
-        except (StreamTimeoutError, ConnectionDroppedError):
-            # The terminal event decides, also when the body is then cut or nothing more comes.
-            if not decoder.finished or decoder.failure is not None:
-                raise
-        else:
-            yield from self._ended(framer)
-            response.finish()
-
-    def _held_last(self) -> float:
-        """Seconds that the program held what was read last, until it asked for more or left."""
-        since = self._clocks.since
-        return (self._terms.clock.now() if since is None else since) - self.read_at
-
     def _events(self, response: Response, framer: Framer, data: bytes) -> Iterator[list[Chunk]]:
         """The hot loop: a read, its events, their chunks."""
         decoder, clocks, notify = self.decoder, self._clocks, self._terms.notify
@@ -286,48 +266,75 @@ class Attempt:
         content_kinds, any_byte = CONTENT_KINDS, decoder.any_byte_counts
         asked = now()
         held, heartbeats = 0.0, 0
-        while data:
-            events = framer.feed(data)
-            chunks = decoder.feed(events) if events else []
-            at = now()
-            # The last chunk of a read tells as well as any, but for a finish behind the text.
-            content = any_byte or (
-                bool(chunks)
-                and (chunks[-1][0] in content_kinds or any(c[0] in content_kinds for c in chunks))
-            )
-            clocks.got(at - asked, content)
-            self.read_at, self.brought_content = at, content
-            if content:
-                self._warned = False
-            if notify is not None:
-                beats = framer.heartbeats
-                notify(
-                    _new(Chunks, (
-                        self._terms.stream_id, at, data, len(events), beats - heartbeats,
-                        chunks, at - asked, held,
-                    ))
-                )  # fmt: skip
-                heartbeats = beats
-            if chunks:
-                yield chunks
-            if framer.strays or decoder.malformed or decoder.failure is not None:
-                self._noted(framer)
-            if decoder.closed:
-                return
-            if framer.failure is not None:
-                raise framer.failure
-            asked = now()
-            if decoder.finished and clocks.phase != "finishing":
-                clocks.enter("finishing", asked)
-            held = asked - at
-            self.held += held
-            clocks.wait(asked)
-            try:
-                data = read()
-            except StreamingError as error:
-                raise (scope.cause or error) from error
-            if scope.cause is not None:
-                raise scope.cause
+        try:
+            while data:
+                events = framer.feed(data)
+                chunks = decoder.feed(events) if events else []
+                at = now()
+                # The last chunk of a read tells as well as any, but for a finish behind the text.
+                content = any_byte or (
+                    bool(chunks)
+                    and (
+                        chunks[-1][0] in content_kinds
+                        or any(chunk[0] in content_kinds for chunk in chunks)
+                    )
+                )
+                clocks.got(at - asked, content)
+                self.read_at, self.brought_content = at, content
+                if content:
+                    self._warned = False
+                if notify is not None:
+                    beats = framer.heartbeats
+                    notify(
+                        _new(Chunks, (
+                            self._terms.stream_id, at, data, len(events), beats - heartbeats,
+                            chunks, at - asked, held,
+                        ))
+                    )  # fmt: skip
+                    heartbeats = beats
+                if chunks:
+                    yield chunks
+                if framer.strays or decoder.malformed or decoder.failure is not None:
+                    self._noted(framer)
+                if decoder.closed:
+                    break
+                if framer.failure is not None:
+                    raise framer.failure
+                asked = now()
+                if decoder.finished and clocks.phase != "finishing":
+                    clocks.enter("finishing", asked)
+                held = asked - at
+                self.held += held
+                clocks.wait(asked)
+                try:
+                    data = read()
+                except StreamingError as error:
+                    if self._had_ended(scope.cause or error):
+                        return
+                    raise (scope.cause or error) from error
+                # A cut close-delimited body looks like a clean end: see _next.
+                if scope.cause is not None:
+                    if self._had_ended(scope.cause):
+                        return
+                    raise scope.cause
+        finally:
+            self._stopped_reading()
+        yield from self._ended(framer)
+        response.finish()
+
+    def _had_ended(self, error: BaseException) -> bool:
+        """The terminal event decides, also when the body is then cut or nothing more comes."""
+        decoder = self.decoder
+        cut = isinstance(error, (StreamTimeoutError, ConnectionDroppedError))
+        return cut and decoder.finished and decoder.failure is None
+
+    def _stopped_reading(self) -> None:
+        """Add up and tell how long the program held what was read last, until it asked or left."""
+        since = self._clocks.since
+        held = (self._terms.clock.now() if since is None else since) - self.read_at
+        if since is None:
+            self.held += held  # the program left, or there is no more to ask for
+        self._notify(Step, "read", {"held": held})
 
     def _noted(self, framer: Framer) -> None:
         """See to what was wrong with a read, once its good chunks are with the program."""
