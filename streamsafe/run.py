@@ -52,11 +52,12 @@ class Run:
         self.error: Optional[BaseException] = None
         self.final: Optional[Completion] = None
         self.cancelled: Optional[StreamCancelledError] = None
-        # Guards cancelled, final and the ledger's attempt against each other: an attempt that
-        # begins while a cancel comes must not be missed by it.
+        # Guards cancelled, final, _wake and the ledger's attempt against each other: an attempt or
+        # a wait that begins while a cancel comes must not be missed by it.
         # Reentrant: a signal's handler may cancel wherever the reader is.
         self._lock = threading.RLock()
-        self._wake = threading.Event()
+        # Of a wait between two attempts: most streams have none.
+        self._wake: Optional[threading.Event] = None
         self._notices = Notices(
             setup.stream_id, setup.clock, setup.callbacks, setup.observers, self._fail
         )
@@ -80,7 +81,9 @@ class Run:
                 return
             self.cancelled = StreamCancelledError(reason)
             attempt, begun = self.ledger.attempt, self.status != "pending"
-        self._wake.set()
+            wake = self._wake
+        if wake is not None:
+            wake.set()
         if attempt is not None:
             attempt.scope.abort(self.cancelled)
         elif not begun:
@@ -88,7 +91,7 @@ class Run:
 
     def forked(self) -> None:
         """In a forked child: the stream is the parent's; see ``forks``."""
-        self._lock, self._wake = threading.RLock(), threading.Event()
+        self._lock, self._wake = threading.RLock(), None
         self.ledger.forked()
         if self.cancelled is None and self.final is None:
             self.cancelled = StreamCancelledError(forks.REASON)
@@ -308,8 +311,12 @@ class Run:
     def _wait(self, seconds: float) -> None:
         self.status = "retrying"
         began = self.setup.clock.now()
-        if seconds > 0 and self.cancelled is None:
-            self.setup.clock.sleep(seconds, self._wake)
+        with self._lock:
+            wake = self._wake = threading.Event()
+            if self.cancelled is not None:
+                raise self.cancelled
+        if seconds > 0:
+            self.setup.clock.sleep(seconds, wake)
         if self.cancelled is not None:
             raise self.cancelled
         self._waited = self.setup.clock.now() - began
@@ -374,7 +381,6 @@ class Run:
             self.final, self.status = completion, status
         # It knows this run: a stream that is dropped shall be gone, not wait for the collector.
         self.ledger.attempt = None
-        self._wake.set()
         if rhythm is not None:
             self._keeper.end(completion, status, self.error)
         else:

@@ -39,17 +39,17 @@ class Figures(NamedTuple):
 
 
 FIGURES = {
-    (3, 9): Figures(56, 17.3, 50.5, 23.1, 1604, 8.9),
-    (3, 10): Figures(56, 17.3, 50.5, 23.1, 1502, 9.3),
-    (3, 11): Figures(58, 17.4, 52.5, 23.2, 1500, 8.1),
-    (3, 12): Figures(58, 17.4, 52.5, 23.2, 1470, 8.1),
-    (3, 13): Figures(58, 17.4, 52.5, 23.2, 1464, 8.1),
+    (3, 9): Figures(44, 15.6, 42.5, 20.3, 1573, 8.5),
+    (3, 10): Figures(44, 15.6, 42.5, 20.3, 1471, 8.9),
+    (3, 11): Figures(46, 15.8, 44.5, 20.4, 1469, 8.1),
+    (3, 12): Figures(46, 15.7, 44.5, 20.4, 1436, 8.1),
+    (3, 13): Figures(46, 15.7, 44.5, 20.4, 1431, 8.1),
 }
 
 #: What one read of a small event may ask memory for at once. A reader that is blocked holds it.
 READ_BYTES = 1024
 #: What an open stream may take, in bytes, without its thread and the socket's other end.
-STREAM_BYTES = 44 * 1024
+STREAM_BYTES = 41 * 1024
 #: What a large event may take at most while it is read, as a multiple of its size.
 LARGE = 3.3
 

@@ -51,7 +51,8 @@ class HttpResponse:
 
     def read(self) -> bytes:
         """The next bytes, as soon as there are any; b"" at the end."""
-        asked = time.monotonic()
+        # Only a connection that no scope reaches has a timeout of its own, to be told of.
+        asked = 0.0 if self._read_timeout is None else time.monotonic()
         try:
             return self._take() or self._next()
         except faults.FAULTS as error:

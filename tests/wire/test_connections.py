@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import queue
 import random
 import socket
@@ -15,7 +16,7 @@ import requests
 from requests.adapters import HTTPAdapter
 
 from streamsafe.errors import StreamCancelledError, StreamingError
-from streamsafe.wire import dial
+from streamsafe.wire import connections, dial
 from streamsafe.wire.connections import IdleStack, ScopedAdapter
 from streamsafe.wire.dial import socket_options
 
@@ -271,6 +272,44 @@ def test_streams_come_whole_and_share_a_connection(way: Way, serve: Serve) -> No
     for turn in range(3):
         assert way.client.whole(url) == EVENT
         assert way.client.names[0] == ("reused" if turn else "connecting")
+
+
+def let_go(client: Any) -> None:
+    client.transport.close()
+
+
+def forget(client: Any) -> None:
+    renew(client)
+    gc.collect()
+
+
+def renew(client: Any) -> None:
+    """As in a forked child, whose idle connections are its parent's."""
+    for adapter in list(connections._adapters):
+        adapter.renew()
+
+
+@pytest.mark.filterwarnings("ignore:unclosed <(ssl|socket).*:ResourceWarning")
+@pytest.mark.parametrize("streams", [1, 2])
+@pytest.mark.parametrize("ended", [let_go, forget])
+def test_an_idle_connection_is_closed_with_every_descriptor_of_it(
+    ended: Any, streams: int, way: Way, serve: Serve
+) -> None:
+    closed = threading.Event()
+
+    def handler(conn: Any) -> None:
+        while conn.ask():
+            conn.head("Transfer-Encoding: chunked")
+            conn.chunk(EVENT)
+            conn.send(b"0\r\n\r\n")
+        closed.set()
+
+    url = serve(handler, tls=way.tls).url
+    for _ in range(streams):
+        assert way.client.whole(url) == EVENT
+    assert way.client.scope.abort(StreamCancelledError()) and not closed.wait(0.02)
+    ended(way.client)
+    assert closed.wait(20)
 
 
 # Python leaves a socket that was reset just before its handshake to the garbage collector.

@@ -111,6 +111,24 @@ def test_only_the_last_connection_is_held(pair: Any, scope: Scope) -> None:
         assert pair[0].recv(1) == b"x"
 
 
+def test_what_is_handed_over_is_of_the_connection_that_asks(pair: Any, scope: Scope) -> None:
+    scope.attach(pair[0])
+    assert scope.hand_over(pair[1]) is None and scope.hand_over(pair[0]) is None
+    scope.attach(pair[0])
+    fd = scope.hand_over(pair[0])
+    assert fd is not None and os.path.sameopenfile(fd, pair[0].fileno())
+    scope.abort(CAUSE)
+    pair[1].send(b"x")
+    assert pair[0].recv(1) == b"x"
+    other = Scope()
+    other.attach(pair[0], fd)
+    other.abort(CAUSE)
+    assert pair[1].recv(1) == b""
+    other.detach()
+    with pytest.raises(OSError, match="descriptor"):
+        os.fstat(fd)
+
+
 def test_cut_tells_the_other_side_and_lets_go(pair: Any, scope: Scope) -> None:
     scope.attach(pair[0])
     scope.cut()
