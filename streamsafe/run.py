@@ -338,24 +338,17 @@ class Run:
 
     def _left_by(self, error: BaseException) -> None:
         """The generator is over, by this."""
-        if isinstance(error, GeneratorExit):
-            self._dropped()
-        elif isinstance(error, StreamCancelledError):
-            self._end(error, Outcome.CANCELLED)
-        elif isinstance(error, Exception):  # or a hook's of the program's, a provider's, ours
-            self._end(error, Outcome.FAILED)
-        else:
-            # KeyboardInterrupt and the like: the program wants out, the answer did not fail.
-            left = StreamCancelledError(f"left by {type(error).__name__}")
-            self._end(left, Outcome.CANCELLED)
-
-    def _dropped(self) -> None:
-        """The program left the loop, or dropped the stream."""
-        if self.ledger.answer.finish_reason is not None:
+        dropped = isinstance(error, GeneratorExit)
+        if dropped and self.ledger.answer.finish_reason is not None:
             self._notices.tell(Completed, self._settle(self.ledger.verdict(), "complete"))
-            return
-        error = StreamCancelledError("the program left the stream before its end")
-        self._end(error, Outcome.CANCELLED)
+        elif isinstance(error, Exception):  # a hook's of the program's, a provider's, ours, too
+            cancelled = isinstance(error, StreamCancelledError)
+            self._end(error, Outcome.CANCELLED if cancelled else Outcome.FAILED)
+        else:
+            # Or KeyboardInterrupt and the like: the program wants out, the answer did not fail.
+            how = "the program left the stream before its end"
+            left = how if dropped else f"left by {type(error).__name__}"
+            self._end(StreamCancelledError(left), Outcome.CANCELLED)
 
     def _end(self, error: BaseException, outcome: Outcome) -> None:
         """The stream ends by an error; the first end counts."""

@@ -10,20 +10,16 @@ is an IncompleteStreamError, and after it neither a cut nor a silent server is a
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from typing import Any, Callable, NamedTuple, Optional, Union
 
 from streamsafe.engine import watchdog
+from streamsafe.engine.body import Body, incomplete
 from streamsafe.engine.clocks import Clocks
 from streamsafe.engine.timing import Clock, Deadline, Timeouts
 from streamsafe.errors import (
     masked,
     ConnectionDroppedError,
-    IncompleteStreamError,
-    LimitExceededError,
-    MalformedStreamError,
-    StreamCancelledError,
     StreamingError,
     StreamTimeoutError,
 )
@@ -31,7 +27,6 @@ from streamsafe.lifecycle import AttemptStarted, Chunks, Malformed, Opened, Reco
 from streamsafe.limits import Limits
 from streamsafe.models import CONTENT_KINDS, Attempt as AttemptRecord, Chunk, Request
 from streamsafe.providers.base import Decoder, Provider
-from streamsafe.wire import sniff
 from streamsafe.wire.jsonarray import JSONArrayFramer
 from streamsafe.wire.ndjson import NDJSONFramer
 from streamsafe.wire.scope import Scope
@@ -45,9 +40,6 @@ Framer = Union[SSEFramer, NDJSONFramer, JSONArrayFramer]
 
 #: How often bytes that wait unread are looked for again before a silent server is cut.
 PENDING_LOOK = 0.05
-
-#: What an error message shows of a body that is not what it should be, in characters.
-SHOWN = 200
 
 
 class Terms(NamedTuple):
@@ -131,10 +123,11 @@ class Attempt:
         Asked for in a ``with`` block of the attempt, at whose end the connection is let go of, and
         an error that leaves it has ``request_id``, without the stream's facts.
         """
-        response = self._response = self._open()
-        kind, head = self._kind(response)
+        body = self._open()
+        response = self._response = body.response
+        kind, head = body.kind()
         if kind == "document":
-            return self._document(response, head)
+            return self._document(body, head)
         framer = self.framer = _framer(kind, self._terms.limits)
         # An id persists over a reconnect, too.
         framer.last_event_id = self.decoder.last_event_id
@@ -162,7 +155,7 @@ class Attempt:
 
     # -- opening ---------------------------------------------------------------------------
 
-    def _open(self) -> Response:
+    def _open(self) -> Body:
         terms = self._terms
         self._notify(AttemptStarted, self._number, self._request)
         try:
@@ -177,12 +170,16 @@ class Attempt:
             raise (self.scope.cause or error) from error
         try:
             self._opened(response)
+            body = Body(
+                response, self._provider, terms.limits, self.scope, self._clocks, terms.clock.now,
+                self._notify,
+            )  # fmt: skip
             if not 200 <= response.status < 300:
-                raise self._refused(response)
+                raise body.refusal()
         except BaseException:
             response.close()
             raise
-        return response
+        return body
 
     def _on_step(self, name: str, detail: Mapping[str, Any]) -> None:
         now = self._terms.clock.now()
@@ -218,46 +215,7 @@ class Attempt:
             response.reused,
         )  # fmt: skip
 
-    def _refused(self, response: Response) -> StreamingError:
-        """The error of a status outside 2xx, with as much of its body as the limit allows."""
-        body, wanted = bytearray(), self._terms.limits.max_error_body
-        try:
-            for data in self._pieces(response):
-                body += data
-                if len(body) >= wanted:
-                    break
-            else:
-                response.finish()
-        except StreamCancelledError:
-            raise
-        except StreamingError:
-            pass  # the status says more than the way its body broke off
-        self._no_stream(bytes(body))
-        text = bytes(body[:wanted]).decode("utf-8", "replace")
-        return self._provider.error(response.status, response.headers, text)
-
     # -- reading ---------------------------------------------------------------------------
-
-    def _pieces(self, response: Response) -> Iterator[bytes]:
-        """The body's bytes as they come; what is raised is the cause, if there is one."""
-        while True:
-            data = self._next(response)
-            if not data:
-                return
-            self._clocks.got(0.0, False)
-            yield data
-
-    def _next(self, response: Response) -> bytes:
-        self._clocks.wait(self._terms.clock.now())
-        try:
-            data = response.read()
-        except StreamingError as error:
-            raise (self.scope.cause or error) from error
-        # A cut close-delimited body looks like a clean end, and what was read after the cut
-        # is not to be trusted.
-        if self.scope.cause is not None:
-            raise self.scope.cause
-        return data
 
     def _events(self, response: Response, framer: Framer, data: bytes) -> Iterator[list[Chunk]]:
         """The hot loop: a read, its events, their chunks."""
@@ -312,7 +270,7 @@ class Attempt:
                     if self._had_ended(scope.cause or error):
                         return
                     raise (scope.cause or error) from error
-                # A cut close-delimited body looks like a clean end: see _next.
+                # A cut close-delimited body looks like a clean end: see ``body``.
                 if scope.cause is not None:
                     if self._had_ended(scope.cause):
                         return
@@ -358,13 +316,7 @@ class Attempt:
         if self.decoder.failure is not None:
             raise self.decoder.failure
         if not self.decoder.finished:
-            raise self._incomplete(framer.tail)
-
-    def _incomplete(self, tail: str) -> IncompleteStreamError:
-        message = "the body ended before the answer did: no finish was seen"
-        if tail.strip():
-            message += f", and an unfinished event was left: {tail[:SHOWN]!r}"
-        return IncompleteStreamError(message)
+            raise incomplete(framer.tail)
 
     def _strays(self, framer: Framer) -> None:
         lines, framer.strays = framer.strays, []
@@ -377,72 +329,22 @@ class Attempt:
             self._notify(Malformed, error)
             self._terms.on_malformed(error)
 
-    # -- bodies that are not streams ---------------------------------------------------------
-
-    def _kind(self, response: Response) -> tuple[str, bytes]:
-        """What the body really is, and its first bytes."""
-        head = b""
-        content_type = response.headers.get("content-type", "")
-        for data in self._pieces(response):
-            head += data
-            kind = sniff.framing(content_type, head, self._provider.framing)
-            if kind is not None:
-                break
-            if len(head) > self._terms.limits.max_event_bytes:
-                raise LimitExceededError(
-                    "max_event_bytes", len(head), self._terms.limits.max_event_bytes, "white space"
-                )
-        else:
-            raise self._incomplete(head.decode("utf-8", "replace"))
-        if kind in ("html", "unknown"):
-            self._no_stream(head)
-            raise self._not_a_stream(response, head, content_type)
-        return kind, head
-
-    def _no_stream(self, body: bytes) -> None:
-        """Tell of what was read of a body that is no stream: bytes without an event."""
-        if body:
-            self._notify(Chunks, body, 0, 0, (), 0.0, 0.0)
-
-    def _not_a_stream(
-        self, response: Response, head: bytes, content_type: str
-    ) -> MalformedStreamError:
-        shown = head[: SHOWN * 4].decode("utf-8", "replace")[:SHOWN]
-        return MalformedStreamError(
-            f"expected an event stream, got {content_type or 'a body without Content-Type'} "
-            f"with status {response.status}; it begins: {shown!r}",
-            retryable=False,
-        )
-
-    def _document(self, response: Response, head: bytes) -> Iterator[list[Chunk]]:
+    def _document(self, body: Body, head: bytes) -> Iterator[list[Chunk]]:
         """One JSON document where a stream was asked for: an error, or a whole answer."""
-        body, limit = bytearray(head), self._terms.limits.max_event_bytes
-        for data in self._pieces(response):
-            body += data
-            if len(body) > limit:
-                raise LimitExceededError("max_event_bytes", len(body), limit, "the JSON answer")
-        text = bytes(body).decode("utf-8", "replace")
-        try:
-            payload = json.loads(text)
-        except (ValueError, RecursionError) as error:
-            self._no_stream(bytes(body))
-            raise IncompleteStreamError(
-                f"a JSON answer came in place of a stream, and it is cut or no JSON: {error}; "
-                f"it begins: {text[:SHOWN]!r}"
-            ) from error
+        data, payload = body.document(head)
         chunks = self.decoder.whole(payload)
         if chunks:
             self._clocks.got(0.0, True)
             self.read_at, self.brought_content = self._terms.clock.now(), True
-            self._notify(Chunks, bytes(body), 1, 0, chunks, 0.0, 0.0)
+            self._notify(Chunks, data, 1, 0, chunks, 0.0, 0.0)
             yield chunks
         else:
-            self._no_stream(bytes(body))
+            body.tell(data)
         if self.decoder.failure is not None:
             raise self.decoder.failure
         if not self.decoder.finished:
-            raise self._incomplete("")
-        response.finish()
+            raise incomplete("")
+        body.response.finish()
 
     # -- the watchdog's side -----------------------------------------------------------------
 
