@@ -15,6 +15,7 @@ from streamsafe.engine.accumulator import TAIL_CHARS
 from streamsafe.engine.timing import Clock
 from streamsafe.errors import ConfigurationError
 from streamsafe.journal.base import Journal
+from streamsafe.journal.sink import Sink, sink_of
 from streamsafe.lifecycle import Observer
 from streamsafe.limits import Limits
 from streamsafe.models import Call
@@ -133,9 +134,19 @@ def callbacks(*functions: Any) -> Callbacks:
     for name, function in zip(Callbacks._fields, functions):
         if function is not None and not callable(function):
             raise _wrong(name, function, "a function or None")
-        if getattr(getattr(function, "__code__", None), "co_flags", 0) & _ASYNC:
-            raise _wrong(name, function, "a plain function: nobody awaits an async one here")
+        _not_async(name, function)
     return Callbacks(*functions)
+
+
+def sink(given: Any) -> Optional[Sink]:
+    """Where the text goes as it comes; None = nowhere."""
+    _not_async("sink", given)
+    return sink_of(given)
+
+
+def _not_async(name: str, function: Any) -> None:
+    if getattr(getattr(function, "__code__", None), "co_flags", 0) & _ASYNC:
+        raise _wrong(name, function, "a plain function: nobody awaits an async one here")
 
 
 def keep(given: Any) -> Optional[int]:

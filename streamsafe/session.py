@@ -18,7 +18,6 @@ from streamsafe.errors import ConfigurationError, StreamingError
 from streamsafe.events import EventStream, Source
 from streamsafe.handle import StreamHandle
 from streamsafe.journal.base import Saved
-from streamsafe.journal.sink import sink_of
 from streamsafe.lifecycle import Observer
 from streamsafe.limits import Limits
 from streamsafe.models import Attempt, Call, Completion, Request, ServerSentEvent
@@ -117,7 +116,7 @@ class StreamSession(Settings):
             observers,
             cancel,
             self.journal if journal is None else checked.journal(journal),
-            sink_of(sink),
+            checked.sink(sink),
         )
         return _stream(
             setup._replace(
@@ -177,7 +176,7 @@ class StreamSession(Settings):
             observers,
             cancel,
             keeping,
-            sink_of(sink),
+            checked.sink(sink),
         )
         if info.status != "complete":
             keeping.claim(stream_id, secrets=setup.secrets)

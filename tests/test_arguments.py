@@ -53,6 +53,8 @@ async def awaited(text):
 def test_an_async_callback_which_nobody_awaits_is_refused(asking):
     with pytest.raises(ConfigurationError, match="on_token=.*a plain function"):
         asking.stream("Hi", on_token=awaited)
+    with pytest.raises(ConfigurationError, match="sink=.*a plain function"):
+        asking.stream("Hi", sink=awaited)
 
 
 def test_messages_and_bytes_are_told_where_a_prompt_goes(asking):

@@ -85,7 +85,7 @@ class Service:
         """The model that is asked; ConfigurationError if there is none and the API wants one."""
         model = _named(call)
         if not model and self.preset.needs_model:
-            raise ConfigurationError(f"{self.name} wants a model: pass model=...")
+            raise ConfigurationError(f"{self.name} wants a model: pass model=..., or -m in a shell")
         return model
 
     # -- answers -------------------------------------------------------------------------------
