@@ -210,7 +210,8 @@ class _State:
                 if attempt.status == 204 or (not self._goes_on(error) and self._ended_well(error)):
                     self._over(attempt, "complete")
                     return
-                self._after(attempt, error, deadline, number)
+                if not self._tries_again(attempt, error, deadline, number):
+                    raise
             except BaseException:
                 self._over(attempt, "cancelled")
                 raise
@@ -289,14 +290,14 @@ class _State:
         once = source.request.method != "GET" or source.retry.max_retries == 0
         return once and source.framing == "sse" and isinstance(error, IncompleteStreamError)
 
-    def _after(
+    def _tries_again(
         self, attempt: Attempt, error: StreamingError, deadline: Deadline, number: int
-    ) -> None:
-        """Wait before the next attempt, or raise the error."""
+    ) -> bool:
+        """Wait before the next attempt; False if there is none."""
         source = self.source
         if not self._goes_on(error):
             self._over(attempt, "failed", error)
-            raise error
+            return False
         self._failures += 1
         if attempt.framer is not None and attempt.framer.heartbeats:
             # It is well and has nothing to say: no reason to give up, one to ask less often.
@@ -314,7 +315,7 @@ class _State:
             error.given_up = decision.reason
         self._over(attempt, "failed", error)
         if not decision.retry:
-            raise error
+            return False
         # The server's wait, spread a little so that a crowd does not come back at once; the
         # backoff comes on top while nothing gets through.
         delay = self._wait * (1 + 0.2 * source.random())
@@ -325,6 +326,7 @@ class _State:
         source.clock.sleep(delay, self._wake)
         if self._cancelled is not None:
             raise self._cancelled
+        return True
 
 
 def _key(event: ServerSentEvent) -> int:

@@ -111,7 +111,7 @@ class Run:
     def chunks(self) -> Generator[Chunk, None, None]:
         """The whole life of the stream, and THE loop over its attempts; runs once.
 
-        Each chunk passes each level of generators: there are two here, and one in the attempt.
+        Each chunk passes each level of generators: two here, one in the attempt, one of a joint.
         """
         try:
             self._begin()
@@ -256,8 +256,8 @@ class Run:
     # -- after an attempt ------------------------------------------------------------------------
 
     def _tries_again(self, attempt: Attempt, error: BaseException) -> bool:
-        """An attempt was ended by this; False if the stream is, too. It is not raised here: an
-        error that knows a frame which knows the error waits for the collector."""
+        """An attempt was ended by this; False if the stream is, too. It is not raised here: what
+        is raised in a frame that knows it waits for the collector, with a dropped stream."""
         if isinstance(error, StreamCancelledError):
             self._record("cancelled", error)
             return False

@@ -24,7 +24,7 @@ from streamsafe import (
 )
 from streamsafe.journal import SQLiteJournal
 from streamsafe.testing import FakeClock, FaultServer, ProxyServer, drip, fin, head, heartbeats
-from streamsafe.testing import on_connect, raw, reply, stall, stream, wait
+from streamsafe.testing import on_connect, raw, reply, rst, stall, stream, wait
 from streamsafe.testing.answers import openai_chat
 
 TEXT = "Rivers do not hurry, and yet they arrive."
@@ -249,27 +249,33 @@ def test_leaving_closes_the_connection_at_once_and_keeps_the_partial(server, lea
         list(answer)
 
 
+@pytest.fixture
+def no_collector():
+    gc.disable()
+    yield
+    gc.enable()
+
+
+@pytest.mark.usefixtures("no_collector")
 def test_a_stream_that_is_dropped_closes_its_connection(server):
     server.expect(stalled())
     answer = session(server).stream("Hi")
     while not next(answer).text:
         pass
+    gone = weakref.ref(answer._run)
     del answer
-    gc.collect()
-    assert server.requests[0].client_gone.wait(PATIENCE)
+    assert server.requests[0].client_gone.wait(PATIENCE) and gone() is None
 
 
-def test_a_stream_that_has_ended_needs_no_collector(server):
-    server.expect(stream(EVENTS))
+@pytest.mark.usefixtures("no_collector")
+@pytest.mark.parametrize("end", [None, rst()], ids=["whole", "cut behind the finish"])
+def test_a_stream_that_has_ended_needs_no_collector(server, end):
+    server.expect(stream(EVENTS[:-1], then=end))
     answer = session(server).stream("Hi")
     answer.until_done()
     gone = weakref.ref(answer._run)
-    gc.disable()
-    try:
-        del answer
-        assert gone() is None
-    finally:
-        gc.enable()
+    del answer
+    assert gone() is None
 
 
 def test_leaving_behind_the_finish_is_a_whole_answer(server):

@@ -109,13 +109,16 @@ class Attempt:
         return self
 
     def __exit__(self, kind: Any, error: Optional[BaseException], trace: Any) -> None:
-        self._watch.stop()
-        if self._response is not None:
-            self._response.close()
-        self.scope.detach()
         if isinstance(error, StreamingError):
             error.request_id = error.request_id or self.request_id
             error.mask(self._terms.secrets)
+        self._watch.stop()
+        response, self._response = self._response, None
+        try:
+            if response is not None:
+                response.close()
+        finally:
+            self.scope.detach()
 
     def chunks(self) -> Iterator[list[Chunk]]:
         """Lists of chunks, one a read; they return at the answer's end or raise StreamingError.

@@ -173,12 +173,15 @@ class RedisStore:
 
     @contextmanager
     def _asking(self) -> Iterator[Any]:
+        from redis import RedisError
+
         closes = self._closes
+        # A client of the program's own that another thread closes says it with what its reader
+        # stumbled over. Not all that there is: a signal's handler may raise, and is to be heard.
+        stumbles = () if self._own else (AttributeError, ValueError)
         try:
             yield self._client
-        # Not RedisError and OSError alone: a client of the program's own that another thread closes
-        # says it with whatever its reader stumbled over.
-        except Exception as error:
+        except (RedisError, OSError, UnicodeEncodeError, *stumbles) as error:
             raise StorageError(
                 f"the journal {self.name} could not be used: {error or type(error).__name__}",
                 hint="is Redis up, reached from here, and not out of memory?",

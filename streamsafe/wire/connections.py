@@ -26,6 +26,11 @@ from streamsafe.wire.dial import dial, socket_options
 from streamsafe.wire.opening import CURRENT, Opening
 from streamsafe.wire.scope import Scope
 
+try:
+    import resource
+except ImportError:  # not on Windows
+    resource = None  # type: ignore[assignment]
+
 #: Idle connections kept per host. More than a process has threads, so that a burst of streams
 #: finds its connections again; what is over is closed without a word.
 POOL_MAXSIZE = 1000
@@ -36,6 +41,10 @@ KEEPALIVE = 30.0
 
 #: What is sent at once, in bytes: a TLS record, and no copying of a large body.
 PACKET = 16 * 1024
+
+#: The part of the descriptors that a process may have, below which idle connections keep a second
+#: one: an eighth, 128 of the 1,024 that are usual in a shell.
+KEPT = 8
 
 #: Hosts whose pools are kept. requests keeps 10; a service with fallbacks talks to more.
 POOLS = 32
@@ -119,6 +128,7 @@ class _Scoped(_Connection):
         if opening is not None:
             opening.phase = "send"
             sock: Any = self.sock
+            opening.scope.wrapped(sock)
             if hasattr(sock, "cipher"):
                 opening.step("tls", version=sock.version(), cipher=(sock.cipher() or ("",))[0])
 
@@ -207,7 +217,10 @@ class _Scoped(_Connection):
         """No scope may reach the connection any more."""
         scope, self._scope = self._scope, None
         if scope is not None:
+            self._drop_duplicate()
             self._duplicate = scope.hand_over(self.sock)
+            if self._duplicate is not None and self._duplicate >= _most_kept():
+                self._drop_duplicate()
 
     def close(self) -> None:
         self._drop_duplicate()
@@ -229,6 +242,15 @@ class ScopedHTTPConnection(_Scoped, HTTPConnection):
 
 class ScopedHTTPSConnection(_Scoped, HTTPSConnection):
     """urllib3's HTTPS connection, under a scope."""
+
+
+def _most_kept() -> float:
+    """Below which number a duplicate is kept: the lowest free one is given out, so high numbers
+    say that descriptors run short, of which an idle connection then takes one."""
+    if resource is None:
+        return float("inf")
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return float("inf") if soft == resource.RLIM_INFINITY else soft / KEPT
 
 
 class IdleStack:

@@ -62,6 +62,12 @@ class Scope:
         if old is not None:
             os.close(old)
 
+    def wrapped(self, sock: Any) -> None:
+        """What it has hold of is this from now on: TLS over the same descriptor."""
+        with self._lock:
+            if self._fd is not None:
+                self._socket = sock
+
     def detach(self) -> None:
         """Let go, before the connection becomes visible to others; harmless when not attached."""
         with self._lock:

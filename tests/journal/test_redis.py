@@ -3,6 +3,7 @@
 import logging
 import os
 import pickle
+import re
 import signal
 import sys
 import threading
@@ -56,7 +57,8 @@ def write(journal, *texts, name="s"):
 
 
 def connections(server):
-    return server.ask(b"CLIENT LIST").count(b"name=")
+    """Their ids, but for that of the one that asks."""
+    return set(re.findall(rb"(?m)^id=(\d+)(?!.*cmd=client)", server.ask(b"CLIENT LIST")))
 
 
 # -- away and back ---------------------------------------------------------------------------------
@@ -210,8 +212,9 @@ def test_closing_takes_no_connection_from_under_a_thread_that_waits_on_it(
     thread = threading.Thread(target=lambda: woken.append(reader._store.wait("s", "0-0", 60.0)))
     thread.start()
     wait_until(lambda: b"blocked_clients:1" in redis.ask(b"INFO clients"))
+    waiting = connections(redis) - others
     reader.close()
-    assert connections(redis) == others + 1
+    assert len(waiting) == 1 and connections(redis) == others | waiting
     write(writer, "a")
     thread.join(20)
     assert woken == [None]
@@ -232,11 +235,36 @@ def test_a_client_that_its_program_breaks_is_a_redis_that_is_away(
         broken.setattr(client, "evalsha", lambda *_: None.recv)  # as its reader, closed meanwhile
         wait_until(lambda: "goes on without being written" in caplog.text)
         write(journal, "a")
+        assert "is not written" not in caplog.text
     wait_until(lambda: journal.transcript("s") == "a")
     assert "'NoneType' object has no attribute 'recv'" in caplog.text
     journal.end("s", DONE, "complete")
     journal.close()
     client.close()
+
+
+class JobTimeout(Exception):
+    """What a job queue raises from a signal's handler."""
+
+
+def test_what_a_signals_handler_raises_while_redis_is_asked_ends_the_stream(
+    redis, opened, monkeypatch
+):
+    def late(*_):
+        monkeypatch.undo()
+        raise JobTimeout
+
+    with FaultServer() as server:
+        server.expect(stream(openai_chat("Owls turn their heads.")))
+        journal = opened(redis)
+        url = f"{server.url}/v1"
+        with StreamSession("openai", base_url=url, api_key="k", model="m") as session:
+            answer = session.stream("Hi", journal=journal, stream_id="s")
+            next(answer)
+            monkeypatch.setattr(journal._store._client, "evalsha", late)
+            with pytest.raises(JobTimeout):
+                answer.until_done()
+    assert answer.status == journal.info("s").status == "failed"
 
 
 # -- owners ----------------------------------------------------------------------------------------

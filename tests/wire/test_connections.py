@@ -17,8 +17,9 @@ from requests.adapters import HTTPAdapter
 
 from streamsafe.errors import StreamCancelledError, StreamingError
 from streamsafe.wire import connections, dial
-from streamsafe.wire.connections import IdleStack, ScopedAdapter
+from streamsafe.wire.connections import IdleStack, ScopedAdapter, ScopedHTTPConnection
 from streamsafe.wire.dial import socket_options
+from streamsafe.wire.scope import Scope
 
 EVENT = b'data: {"text": "hi"}\n\n'
 Serve = Callable[..., Any]
@@ -279,17 +280,12 @@ def let_go(client: Any) -> None:
 
 
 def forget(client: Any) -> None:
-    renew(client)
-    gc.collect()
-
-
-def renew(client: Any) -> None:
     """As in a forked child, whose idle connections are its parent's."""
     for adapter in list(connections._adapters):
         adapter.renew()
+    gc.collect()
 
 
-@pytest.mark.filterwarnings("ignore:unclosed <(ssl|socket).*:ResourceWarning")
 @pytest.mark.parametrize("streams", [1, 2])
 @pytest.mark.parametrize("ended", [let_go, forget])
 def test_an_idle_connection_is_closed_with_every_descriptor_of_it(
@@ -310,6 +306,41 @@ def test_an_idle_connection_is_closed_with_every_descriptor_of_it(
     assert way.client.scope.abort(StreamCancelledError()) and not closed.wait(0.02)
     ended(way.client)
     assert closed.wait(20)
+
+
+@pytest.mark.parametrize("drop", [ScopedHTTPConnection.close, lambda conn: None])
+def test_a_connection_that_is_dropped_takes_its_duplicate_with_it(drop: Any) -> None:
+    ours, theirs = socket.socketpair()
+    with theirs:
+        conn, scope = ScopedHTTPConnection("127.0.0.1"), Scope()
+        scope.attach(ours)
+        conn.sock, conn._scope = ours, scope
+        conn.let_go()
+        assert conn._duplicate is not None
+        drop(conn)
+        ours.close()
+        del conn
+        assert theirs.recv(1) == b""
+
+
+def test_a_duplicate_is_kept_while_there_are_descriptors_enough(
+    way: Way, serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def handler(conn: Any) -> None:
+        while conn.ask():
+            conn.head("Transfer-Encoding: chunked")
+            conn.chunk(EVENT)
+            conn.send(b"0\r\n\r\n")
+
+    def kept() -> list[bool]:
+        assert way.client.whole(url) == EVENT
+        idle = [one for one in gc.get_objects() if isinstance(one, connections._Scoped)]
+        return [one._duplicate is not None for one in idle if one.sock is not None]
+
+    url = serve(handler, tls=way.tls).url
+    assert kept() == [True] and kept() == [True]
+    monkeypatch.setattr(connections, "_most_kept", lambda: 3)
+    assert kept() == [False] and kept() == [False]
 
 
 # Python leaves a socket that was reset just before its handshake to the garbage collector.
