@@ -254,14 +254,16 @@ def test_what_a_signals_handler_raises_while_redis_is_asked_ends_the_stream(
         monkeypatch.undo()
         raise JobTimeout
 
+    events = openai_chat("Owls turn their heads.")
     with FaultServer() as server:
-        server.expect(stream(openai_chat("Owls turn their heads.")))
+        server.expect(stream(events[:3], wait("asked"), events[3:]))
         journal = opened(redis)
         url = f"{server.url}/v1"
         with StreamSession("openai", base_url=url, api_key="k", model="m") as session:
             answer = session.stream("Hi", journal=journal, stream_id="s")
             next(answer)
             monkeypatch.setattr(journal._store._client, "evalsha", late)
+            server.gate("asked").open()
             with pytest.raises(JobTimeout):
                 answer.until_done()
     assert answer.status == journal.info("s").status == "failed"
