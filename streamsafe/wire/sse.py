@@ -98,8 +98,7 @@ class SSEFramer(Framer):
         if end >= 0:
             head, data = data[:end].rstrip(b"\n"), data[end + 2 :]
             if self._buffer:
-                self._buffer += head
-                head = bytes(self._buffer)
+                head = b"".join((self._buffer, head))
                 self._buffer, self._lines = bytearray(), 0
             self._run(head, events)
         if data and self.failure is None:
