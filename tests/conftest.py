@@ -108,7 +108,7 @@ def _sockets() -> set[str]:
 # -- other programs' ports -------------------------------------------------------------------------
 
 
-def unused_port():
+def unused_port(most=32_000):
     """A port for a program that can't be asked which one it took.
 
     Below those that systems give to who asks for any: a server of a test that runs beside this
@@ -116,7 +116,7 @@ def unused_port():
     """
     while True:
         with contextlib.suppress(OSError), socket.socket() as free:
-            free.bind(("127.0.0.1", random.randrange(20_000, 32_000)))
+            free.bind(("127.0.0.1", random.randrange(20_000, most)))
             return free.getsockname()[1]
 
 
@@ -134,7 +134,8 @@ class Redis:
     def __init__(self, directory, *options):
         self._directory = directory
         self._options = options
-        self.port = unused_port()
+        # A node of a cluster takes the port 10,000 above as well.
+        self.port = unused_port(22_000 if "--cluster-enabled" in options else 32_000)
         self.url = f"redis://127.0.0.1:{self.port}/0"
         self.start()
 

@@ -75,12 +75,12 @@ class Claim:
 
     ``pending`` waits for Redis, which is away since ``away``; ``tried``: it may have taken the
     first of it, whose answer was lost. ``closed`` says why nothing is written any more; ``ended``
-    is when the stream ended.
+    is when the stream ended, ``ending`` that its end may be on its way.
     """
 
     __slots__ = (
         "stream_id", "owner", "secrets", "last", "total", "state",
-        "pending", "size", "tried", "away", "late", "notes", "ended", "closed",
+        "pending", "size", "tried", "away", "late", "notes", "ending", "ended", "closed",
     )  # fmt: skip
 
     def __init__(
@@ -98,6 +98,7 @@ class Claim:
         self.away: Optional[float] = None
         self.late = 0
         self.notes: list[str] = []
+        self.ending = False
         self.ended: Optional[float] = None
         self.closed = ""
 
@@ -180,6 +181,7 @@ class Writer:
 
     def end(self, claim: Claim, write: Write) -> None:
         """Write this as the last; what waits for Redis then has PATIENCE."""
+        claim.ending = True
         try:
             self.put(claim, write)
         finally:
@@ -189,9 +191,15 @@ class Writer:
                     self.drop(claim)
 
     def settle(self, seconds: float) -> None:
-        """Wait until nothing is pending, for so long at most."""
+        """Wait until nothing is pending, and, if no stream is written any more, until the thread
+        is out of Redis; for so long at most."""
         with self._turn:
-            self._turn.wait_for(lambda: not any(claim.pending for claim in self._claims), seconds)
+            self._turn.wait_for(self._is_settled, seconds)
+
+    def _is_settled(self) -> bool:
+        if self._claims:
+            return not any(claim.pending for claim in self._claims)
+        return self._thread is None
 
     def _send(self, claim: Claim, write: Union[Group, Write]) -> None:
         if isinstance(write, Group):
@@ -200,6 +208,17 @@ class Writer:
             code = self.run(claim, scripts.APPEND, *given)
         else:
             code = self.run(claim, write.script, *write.arguments)
+        self._judge(claim, code)
+
+    def _renew(self, claim: Claim) -> None:
+        code = self.run(claim, scripts.RENEW)
+        with self._turn:
+            # Its end or its release may have got there before: then nobody else has it.
+            writing = claim in self._claims and not claim.ending
+        if writing:
+            self._judge(claim, code)
+
+    def _judge(self, claim: Claim, code: int) -> None:
         if code == scripts.OTHER:
             self._shut(claim, "taken", "somebody else has it")
         elif code == scripts.GONE:
@@ -235,6 +254,7 @@ class Writer:
                     self._turn.wait(left)
                 if not self._claims:
                     self._thread = None
+                    self._turn.notify_all()
                     return
                 claims = list(self._claims)
             tried = time.monotonic()
@@ -248,7 +268,7 @@ class Writer:
                 if claim.pending:
                     self._catch_up(claim)
                 elif renew:
-                    self._send(claim, Write(scripts.RENEW))
+                    self._renew(claim)
             except StorageError as error:
                 self._away(claim, error)
                 if claim.ended is not None and time.monotonic() > claim.ended + PATIENCE:

@@ -18,7 +18,7 @@ from streamsafe import (
     StorageError,
     StreamSession,
 )
-from streamsafe.journal import RedisJournal, redis_writer
+from streamsafe.journal import RedisJournal, redis_scripts, redis_writer
 from streamsafe.models import Attempt, Call, Chunk, Completion
 from streamsafe.testing import FaultServer, stream, wait
 from streamsafe.testing.answers import openai_chat
@@ -295,6 +295,34 @@ def test_a_writer_that_was_taken_for_dead_writes_nothing_more(redis, opened, beg
     write(other, "c")
     other.end("s", DONE, "complete")
     assert other.transcript("s") == "ac"
+
+
+def end(journal):
+    journal.end("s", DONE, "complete")
+
+
+def release(journal):
+    journal.release("s")
+
+
+@pytest.mark.parametrize(("leave", "status"), [(end, "complete"), (release, "interrupted")])
+def test_a_renewal_that_comes_behind_its_end_meets_nobody_else(
+    redis, opened, begin, caplog, monkeypatch, leave, status
+):
+    journal = opened(redis)
+    begin(journal)
+    writer, claim = journal._writer, journal._claims["s"]
+    run = writer.run
+
+    def overtaken(of, script, *arguments):
+        if script is redis_scripts.RENEW:
+            leave(journal)
+        return run(of, script, *arguments)
+
+    monkeypatch.setattr(writer, "run", overtaken)
+    writer._tend([claim], renew=True)
+    assert journal.info("s").status == status and claim.closed == ""
+    assert caplog.records == []
 
 
 def test_a_lease_that_ran_out_unseen_is_taken_up_again(redis, opened, begin):
