@@ -8,11 +8,9 @@ mock HTTP replace that method.
 from __future__ import annotations
 
 import os
-import queue
 import socket
 import sys
 import weakref
-from collections import deque
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 
@@ -23,6 +21,7 @@ from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConn
 
 from streamsafe.wire.answer import Answer
 from streamsafe.wire.dial import dial, socket_options
+from streamsafe.wire.idle import IdleStack
 from streamsafe.wire.opening import CURRENT, Opening
 from streamsafe.wire.scope import Scope
 
@@ -251,38 +250,6 @@ def _most_kept() -> float:
         return float("inf")
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return float("inf") if soft == resource.RLIM_INFINITY else soft / KEPT
-
-
-class IdleStack:
-    """The idle connections of one host, the last used first.
-
-    In place of the LifoQueue: what is over ``maxsize`` is closed without urllib3's warning, and
-    there is no lock that a fork could leave locked. A deque's own operations are atomic.
-    """
-
-    def __init__(self, maxsize: int) -> None:
-        self._maxsize = maxsize
-        self._idle: deque[Any] = deque()
-
-    def put(self, conn: Any, block: bool = True, timeout: Optional[float] = None) -> None:
-        """Keep a connection; None, urllib3's mark of a free place, needs no place here."""
-        if conn is None:
-            return
-        if len(self._idle) < self._maxsize:
-            self._idle.append(conn)
-        else:
-            conn.close()
-
-    def get(self, block: bool = True, timeout: Optional[float] = None) -> Any:
-        """The connection that was used last, or queue.Empty: urllib3 then makes a new one."""
-        try:
-            return self._idle.pop()
-        except IndexError:
-            raise queue.Empty from None
-
-    def qsize(self) -> int:
-        """How many are idle."""
-        return len(self._idle)
 
 
 class _ScopedPool(_Pool):

@@ -17,7 +17,7 @@ from requests.adapters import HTTPAdapter
 
 from streamsafe.errors import StreamCancelledError, StreamingError
 from streamsafe.wire import connections, dial
-from streamsafe.wire.connections import IdleStack, ScopedAdapter, ScopedHTTPConnection
+from streamsafe.wire.connections import ScopedAdapter, ScopedHTTPConnection
 from streamsafe.wire.dial import socket_options
 from streamsafe.wire.scope import Scope
 
@@ -448,25 +448,6 @@ def test_addresses_are_shown_as_people_write_them() -> None:
 
 
 # -- the pool ------------------------------------------------------------------------------
-
-
-class _Idle:
-    closed = False
-
-    def close(self) -> None:
-        self.closed = True
-
-
-def test_the_connection_used_last_is_taken_first_and_none_is_kept_over_the_limit() -> None:
-    stack = IdleStack(2)
-    stack.put(None)
-    first, second, third = _Idle(), _Idle(), _Idle()
-    for one in (first, second, third):
-        stack.put(one)
-    assert third.closed and stack.qsize() == 2
-    assert [stack.get(), stack.get()] == [second, first]
-    with pytest.raises(queue.Empty):
-        stack.get()
 
 
 def test_the_same_pool_serves_until_the_adapter_is_closed() -> None:
