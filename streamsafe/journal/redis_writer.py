@@ -212,13 +212,13 @@ class Writer:
 
     def _renew(self, claim: Claim) -> None:
         code = self.run(claim, scripts.RENEW)
-        with self._turn:
-            # Its end or its release may have got there before: then nobody else has it.
-            writing = claim in self._claims and not claim.ending
-        if writing:
+        if not claim.ending:  # else its end may have got there before
             self._judge(claim, code)
 
     def _judge(self, claim: Claim, code: int) -> None:
+        with self._turn:
+            if claim not in self._claims:
+                return  # its end or its release got there before: nobody else has it
         if code == scripts.OTHER:
             self._shut(claim, "taken", "somebody else has it")
         elif code == scripts.GONE:
@@ -295,8 +295,8 @@ class Writer:
                 self._note(claim)
             self._send(claim, write)
             with self._turn:
-                if claim.closed:
-                    return
+                if claim not in self._claims:
+                    return  # shut, or released meanwhile: nothing is pending any more
                 claim.size -= claim.pending.popleft().size
                 claim.tried = False
             if isinstance(write, Group):

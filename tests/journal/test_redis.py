@@ -8,6 +8,7 @@ import signal
 import sys
 import threading
 import time
+from contextlib import contextmanager
 
 import pytest
 
@@ -18,7 +19,7 @@ from streamsafe import (
     StorageError,
     StreamSession,
 )
-from streamsafe.journal import RedisJournal, redis_scripts, redis_writer
+from streamsafe.journal import RedisJournal, codec, redis_scripts, redis_writer
 from streamsafe.models import Attempt, Call, Chunk, Completion
 from streamsafe.testing import FaultServer, stream, wait
 from streamsafe.testing.answers import openai_chat
@@ -27,6 +28,7 @@ pytest.importorskip("redis")
 pytestmark = pytest.mark.service
 
 KEY = "sk-planted-0123456789"
+LATE = codec.chunks_to_json([Chunk("text", "late")], False)
 DONE = Completion(outcome=Outcome.COMPLETE)
 
 
@@ -54,6 +56,17 @@ def soon(monkeypatch):
 def write(journal, *texts, name="s"):
     for text in texts:
         journal.append(name, [Chunk("text", text)])
+
+
+@contextmanager
+def asked(text, journal):
+    """A stream of this text, and the gate behind its first words."""
+    events = openai_chat(text)
+    with FaultServer() as server:
+        server.expect(stream(events[:3], wait("rest"), events[3:]))
+        url = f"{server.url}/v1"
+        with StreamSession("openai", base_url=url, api_key="k", model="m") as session:
+            yield session.stream("Hi", journal=journal, stream_id="s"), server.gate("rest")
 
 
 def connections(server):
@@ -93,22 +106,17 @@ def test_the_program_gets_its_answer_whole_and_followers_get_it_late(
     own_redis, opened, soon, wait_until
 ):
     text = "Owls turn their heads."
-    events = openai_chat(text)
-    with FaultServer() as server:
-        server.expect(stream(events[:3], wait("away"), events[3:]))
-        journal = opened(own_redis)
-        url = f"{server.url}/v1"
-        with StreamSession("openai", base_url=url, api_key="k", model="m") as session:
-            answer = session.stream("Hi", journal=journal, stream_id="s")
-            got = next(answer).text
-            own_redis.stop()
-            server.gate("away").open()
-            got += "".join(answer.text())
-            assert got == text and answer.completion.outcome is Outcome.COMPLETE
-        own_redis.start()
-        wait_until(lambda: journal.info("s").status == "complete")
-        late = "".join(chunk.text for _, chunk in journal.read("s", follow=True))
-        assert late == text
+    journal = opened(own_redis)
+    with asked(text, journal) as (answer, gate):
+        got = next(answer).text
+        own_redis.stop()
+        gate.open()
+        got += "".join(answer.text())
+        assert got == text and answer.completion.outcome is Outcome.COMPLETE
+    own_redis.start()
+    wait_until(lambda: journal.info("s").status == "complete")
+    late = "".join(chunk.text for _, chunk in journal.read("s", follow=True))
+    assert late == text
 
 
 def test_a_redis_that_does_not_answer_is_waited_for_once(
@@ -254,18 +262,13 @@ def test_what_a_signals_handler_raises_while_redis_is_asked_ends_the_stream(
         monkeypatch.undo()
         raise JobTimeout
 
-    events = openai_chat("Owls turn their heads.")
-    with FaultServer() as server:
-        server.expect(stream(events[:3], wait("asked"), events[3:]))
-        journal = opened(redis)
-        url = f"{server.url}/v1"
-        with StreamSession("openai", base_url=url, api_key="k", model="m") as session:
-            answer = session.stream("Hi", journal=journal, stream_id="s")
-            next(answer)
-            monkeypatch.setattr(journal._store._client, "evalsha", late)
-            server.gate("asked").open()
-            with pytest.raises(JobTimeout):
-                answer.until_done()
+    journal = opened(redis)
+    with asked("Owls turn their heads.", journal) as (answer, gate):
+        next(answer)
+        monkeypatch.setattr(journal._store._client, "evalsha", late)
+        gate.open()
+        with pytest.raises(JobTimeout):
+            answer.until_done()
     assert answer.status == journal.info("s").status == "failed"
 
 
@@ -322,6 +325,33 @@ def test_a_renewal_that_comes_behind_its_end_meets_nobody_else(
     monkeypatch.setattr(writer, "run", overtaken)
     writer._tend([claim], renew=True)
     assert journal.info("s").status == status and claim.closed == ""
+    assert caplog.records == []
+
+
+@pytest.mark.parametrize(("first", "text"), [("release", ""), ("write", "late")])
+def test_a_stream_that_is_released_while_it_is_caught_up_with_meets_nobody_else(
+    redis, opened, begin, caplog, monkeypatch, first, text
+):
+    journal = opened(redis)
+    begin(journal)
+    writer, claim = journal._writer, journal._claims["s"]
+    run = writer.run
+
+    def crossed(of, script, *arguments):
+        if script is not redis_scripts.APPEND:
+            return run(of, script, *arguments)
+        if first == "release":
+            release(journal)
+            return run(of, script, *arguments)
+        code = run(of, script, *arguments)
+        release(journal)
+        return code
+
+    monkeypatch.setattr(writer, "run", crossed)
+    with writer._turn:  # its thread shall not come first
+        claim.pending.append(redis_writer.Group(0, 1, 0.0, 9, LATE, None, 0))
+        writer._tend([claim], renew=False)
+    assert journal.info("s").status == "interrupted" and journal.transcript("s") == text
     assert caplog.records == []
 
 
