@@ -54,6 +54,9 @@ class RedisStore:
         self._prefix = prefix
         self._own = client is None
         self._client = _made(url, timeout) if client is None else _fit(client)
+        # A client of the program's own that another thread closes says it with what its reader
+        # stumbled over. Not all that there is: a signal's handler may raise, and is to be heard.
+        self._stumbles = () if self._own else (AttributeError, ValueError)
         self._shas: dict[str, str] = {}
         self._closes = 0
 
@@ -176,12 +179,9 @@ class RedisStore:
         from redis import RedisError
 
         closes = self._closes
-        # A client of the program's own that another thread closes says it with what its reader
-        # stumbled over. Not all that there is: a signal's handler may raise, and is to be heard.
-        stumbles = () if self._own else (AttributeError, ValueError)
         try:
             yield self._client
-        except (RedisError, OSError, UnicodeEncodeError, *stumbles) as error:
+        except (RedisError, OSError, UnicodeEncodeError, *self._stumbles) as error:
             raise StorageError(
                 f"the journal {self.name} could not be used: {error or type(error).__name__}",
                 hint="is Redis up, reached from here, and not out of memory?",

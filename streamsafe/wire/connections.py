@@ -216,7 +216,6 @@ class _Scoped(_Connection):
         """No scope may reach the connection any more."""
         scope, self._scope = self._scope, None
         if scope is not None:
-            self._drop_duplicate()
             self._duplicate = scope.hand_over(self.sock)
             if self._duplicate is not None and self._duplicate >= _most_kept():
                 self._drop_duplicate()

@@ -262,14 +262,15 @@ def test_an_aborted_scope_opens_nothing(serve: Serve, client: Any) -> None:
 # -- everything works over every way -------------------------------------------------------
 
 
-def test_streams_come_whole_and_share_a_connection(way: Way, serve: Serve) -> None:
-    def handler(conn: Any) -> None:
-        while conn.ask():
-            conn.head("Transfer-Encoding: chunked")
-            conn.chunk(EVENT)
-            conn.send(b"0\r\n\r\n")
+def one_event_each(conn: Any) -> None:
+    while conn.ask():
+        conn.head("Transfer-Encoding: chunked")
+        conn.chunk(EVENT)
+        conn.send(b"0\r\n\r\n")
 
-    url = serve(handler, tls=way.tls).url
+
+def test_streams_come_whole_and_share_a_connection(way: Way, serve: Serve) -> None:
+    url = serve(one_event_each, tls=way.tls).url
     for turn in range(3):
         assert way.client.whole(url) == EVENT
         assert way.client.names[0] == ("reused" if turn else "connecting")
@@ -294,10 +295,7 @@ def test_an_idle_connection_is_closed_with_every_descriptor_of_it(
     closed = threading.Event()
 
     def handler(conn: Any) -> None:
-        while conn.ask():
-            conn.head("Transfer-Encoding: chunked")
-            conn.chunk(EVENT)
-            conn.send(b"0\r\n\r\n")
+        one_event_each(conn)
         closed.set()
 
     url = serve(handler, tls=way.tls).url
@@ -326,18 +324,12 @@ def test_a_connection_that_is_dropped_takes_its_duplicate_with_it(drop: Any) -> 
 def test_a_duplicate_is_kept_while_there_are_descriptors_enough(
     way: Way, serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def handler(conn: Any) -> None:
-        while conn.ask():
-            conn.head("Transfer-Encoding: chunked")
-            conn.chunk(EVENT)
-            conn.send(b"0\r\n\r\n")
-
     def kept() -> list[bool]:
         assert way.client.whole(url) == EVENT
         idle = [one for one in gc.get_objects() if isinstance(one, connections._Scoped)]
         return [one._duplicate is not None for one in idle if one.sock is not None]
 
-    url = serve(handler, tls=way.tls).url
+    url = serve(one_event_each, tls=way.tls).url
     assert kept() == [True] and kept() == [True]
     monkeypatch.setattr(connections, "_most_kept", lambda: 3)
     assert kept() == [False] and kept() == [False]
