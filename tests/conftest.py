@@ -105,6 +105,19 @@ def _sockets() -> set[str]:
     return found
 
 
+@pytest.fixture
+def wait_until():
+    """Wait until something is true, or fail."""
+
+    def wait_until(true, seconds=20.0):
+        deadline = time.monotonic() + seconds
+        while not true():
+            assert time.monotonic() < deadline, "waited in vain"
+            time.sleep(0.01)
+
+    return wait_until
+
+
 # -- other programs' ports -------------------------------------------------------------------------
 
 

@@ -1,6 +1,5 @@
 """Journals of both kinds, so that what is promised of journals is asked of each."""
 
-import time
 
 import pytest
 
@@ -60,16 +59,3 @@ def begin():
         return stream_id
 
     return begin
-
-
-@pytest.fixture
-def wait_until():
-    """Wait until something is true, or fail."""
-
-    def wait_until(true, seconds=20.0):
-        deadline = time.monotonic() + seconds
-        while not true():
-            assert time.monotonic() < deadline, "waited in vain"
-            time.sleep(0.01)
-
-    return wait_until

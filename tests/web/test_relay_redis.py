@@ -90,7 +90,7 @@ def test_a_redis_that_goes_away_and_comes_back_is_waited_for(
 
 
 def test_one_that_stays_away_ends_the_response(
-    own_redis, session, read_events, model, monkeypatch
+    own_redis, session, read_events, model, monkeypatch, wait_until
 ):
     monkeypatch.setattr("streamsafe.web.sources.AWAY", 0.5)
     model.expect(stream(EVENTS[:4], then=stall()))
@@ -103,6 +103,8 @@ def test_one_that_stays_away_ends_the_response(
         assert json.loads(last.data)["type"] == "StorageError"
         handle.cancel()
         own_redis.start()
+        # Else its end might still wait to be written when this Redis is away for good.
+        wait_until(lambda: journal.info(handle.stream_id).status == "cancelled")
 
 
 def text_of(events):
